@@ -1,0 +1,187 @@
+//! Frames: a 4-byte little-endian length, then that many bytes. All that travels on both sockets is frames.
+//!
+//! A connection opens with one [`Hello`] and one [`Welcome`]; after that, each request frame is a
+//! [`RequestHeader`] and the encoded request, each reply frame a [`ReplyHeader`] and, if its return value is
+//! `CKR_OK`, the encoded reply.
+
+use std::io::{self, Read, Write};
+
+use bincode::{Decode, Encode};
+
+use crate::bytes::Bytes;
+use crate::rv::Rv;
+
+/// The longest data of one call, in bytes. Longer data goes in parts (`C_SignUpdate`, `C_EncryptUpdate`).
+pub const MAX_DATA_BYTES: usize = 4 << 20;
+
+/// The longest frame, in bytes: the longest data and room for what goes with it.
+pub const MAX_FRAME_BYTES: usize = MAX_DATA_BYTES + (64 << 10);
+
+/// What this build speaks. A peer that speaks another version is refused in the [`Welcome`].
+pub const PROTOCOL_VERSION: u32 = 1;
+
+/// First four bytes of a [`Hello`], so that a stray client of another protocol is told apart at once.
+pub const HELLO_MAGIC: [u8; 4] = *b"CLVG";
+
+/// How much is read at a time: a header that lies about its length costs its sender the bytes first.
+const READ_STEP_BYTES: usize = 256 << 10;
+
+/// The first frame of a client.
+#[derive(Debug, Encode, Decode)]
+pub struct Hello {
+    /// [`HELLO_MAGIC`].
+    pub magic: [u8; 4],
+    /// [`PROTOCOL_VERSION`] of the client.
+    pub protocol: u32,
+    /// The application this connection joins; none asks for a new one (`C_Initialize`).
+    pub application: Option<ApplicationTicket>,
+}
+
+/// The daemon's answer to a [`Hello`]; on any `rv` but `CKR_OK` the connection is over.
+#[derive(Debug, Encode, Decode)]
+pub struct Welcome {
+    /// `CKR_OK`, or why the connection is refused.
+    pub rv: Rv,
+    /// [`PROTOCOL_VERSION`] of the daemon.
+    pub protocol: u32,
+    /// The application that this connection now belongs to.
+    pub application: ApplicationTicket,
+}
+
+/// Names an application to the daemon and proves that the connection is part of it.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct ApplicationTicket {
+    /// Which application.
+    pub id: u64,
+    /// 32 random bytes that only connections of this application know.
+    pub secret: Bytes,
+}
+
+/// Opens each request frame. Fixed width: 10 bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub struct RequestHeader {
+    /// Rises by one with each request of a connection; a repeat closes it.
+    pub sequence: u64,
+    /// Which call or verb, by its number in its table.
+    pub call: u16,
+}
+
+/// Opens each reply frame. Fixed width: 16 bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub struct ReplyHeader {
+    /// The request's sequence number.
+    pub sequence: u64,
+    /// The call's return value; a reply body follows `CKR_OK` only.
+    pub rv: Rv,
+}
+
+/// Size of the length in front of a frame.
+pub const LENGTH_BYTES: usize = 4;
+/// Encoded size of a [`RequestHeader`].
+pub const REQUEST_HEADER_BYTES: usize = 10;
+/// Encoded size of a [`ReplyHeader`].
+pub const REPLY_HEADER_BYTES: usize = 16;
+
+/// Begins a frame in `buffer`: clears it and leaves room for the length.
+pub fn begin(buffer: &mut Vec<u8>) {
+    buffer.clear();
+    buffer.extend_from_slice(&[0; 4]);
+}
+
+/// Fills in the length and sends the frame with one write.
+///
+/// # Errors
+/// `InvalidInput` for a frame over [`MAX_FRAME_BYTES`], else what the stream says.
+pub fn send(stream: &mut impl Write, buffer: &mut [u8]) -> io::Result<()> {
+    let length = buffer.len() - 4;
+    if length > MAX_FRAME_BYTES {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "frame over the limit"));
+    }
+    buffer[..4].copy_from_slice(&(length as u32).to_le_bytes());
+    stream.write_all(buffer)
+}
+
+/// Reads one frame's bytes into `buffer` (without the length). False when the peer closed between frames.
+///
+/// # Errors
+/// `InvalidData` for a frame over `limit` bytes, `UnexpectedEof` for one cut short, else what the stream says.
+pub fn receive(stream: &mut impl Read, buffer: &mut Vec<u8>, limit: usize) -> io::Result<bool> {
+    buffer.clear();
+    let mut length = [0u8; 4];
+    if !read_or_end(stream, &mut length)? {
+        return Ok(false);
+    }
+    let length = u32::from_le_bytes(length) as usize;
+    if length > limit {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "frame over the limit"));
+    }
+    while buffer.len() < length {
+        let start = buffer.len();
+        buffer.resize(length.min(start + READ_STEP_BYTES), 0);
+        stream.read_exact(&mut buffer[start..])?;
+    }
+    Ok(true)
+}
+
+/// `read_exact`, except that an end before the first byte is no error.
+fn read_or_end(stream: &mut impl Read, bytes: &mut [u8]) -> io::Result<bool> {
+    loop {
+        match stream.read(bytes) {
+            Ok(0) => return Ok(false),
+            Ok(n) => return stream.read_exact(&mut bytes[n..]).map(|()| true),
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(bytes: &[u8]) -> Vec<u8> {
+        let mut buffer = Vec::new();
+        begin(&mut buffer);
+        buffer.extend_from_slice(bytes);
+        let mut out = Vec::new();
+        send(&mut out, &mut buffer).unwrap();
+        out
+    }
+
+    #[test]
+    fn frames_survive_the_trip() {
+        let mut wire = frame(b"one");
+        wire.extend(frame(b""));
+        let mut stream = wire.as_slice();
+        let mut buffer = Vec::new();
+        assert!(receive(&mut stream, &mut buffer, 16).unwrap());
+        assert_eq!(buffer, b"one");
+        assert!(receive(&mut stream, &mut buffer, 16).unwrap());
+        assert_eq!(buffer, b"");
+        assert!(!receive(&mut stream, &mut buffer, 16).unwrap());
+    }
+
+    #[test]
+    fn a_frame_over_the_limit_is_refused_before_it_is_read() {
+        let mut stream: &[u8] = &[17, 0, 0, 0];
+        let error = receive(&mut stream, &mut Vec::new(), 16).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+    }
+
+    #[test]
+    fn a_frame_cut_short_is_an_error_at_every_length() {
+        let wire = frame(b"hello");
+        for end in 1..wire.len() {
+            let error = receive(&mut &wire[..end], &mut Vec::new(), 16).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof, "cut at {end}");
+        }
+    }
+
+    #[test]
+    fn headers_have_their_stated_size() {
+        let request = RequestHeader { sequence: 1, call: 2 };
+        assert_eq!(crate::codec::encode(&request).unwrap().len(), REQUEST_HEADER_BYTES);
+        let reply = ReplyHeader { sequence: 1, rv: Rv::OK };
+        assert_eq!(crate::codec::encode(&reply).unwrap().len(), REPLY_HEADER_BYTES);
+    }
+}
