@@ -1,0 +1,78 @@
+//! The engine in memory: the same rules as on disk, nothing kept after the process.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+
+use super::engine::{Batch, Page, Record, RecordKey, Store, Write};
+use super::error::Result;
+use super::watch::{Watch, Watchers, events_of};
+
+/// Records in a sorted map.
+#[derive(Default)]
+pub struct MemoryStore {
+    state: Mutex<State>,
+    watchers: Watchers,
+}
+
+#[derive(Default)]
+struct State {
+    revision: u64,
+    records: BTreeMap<RecordKey, Record>,
+}
+
+impl MemoryStore {
+    /// An empty store.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl Store for MemoryStore {
+    async fn get(&self, place: &RecordKey) -> Result<Option<Record>> {
+        Ok(self.state().records.get(place).cloned())
+    }
+
+    async fn scan(&self, prefix: &RecordKey, after: Option<&RecordKey>) -> Result<Page> {
+        let from = match after {
+            Some(place) if place >= prefix => Bound::Excluded(place),
+            _ => Bound::Included(prefix),
+        };
+        let state = self.state();
+        let records = state.records.range((from, Bound::Unbounded));
+        Page::fill(
+            records
+                .take_while(|(place, _)| place.is_under(prefix))
+                .map(|(place, record)| Ok((place.clone(), record.clone()))),
+        )
+    }
+
+    async fn commit(&self, batch: Batch) -> Result<u64> {
+        batch.check_form()?;
+        let mut state = self.state();
+        batch.check_expectations(|place| Ok(state.records.get(place).map(|record| record.version)))?;
+        state.revision += 1;
+        let revision = state.revision;
+        let events = events_of(&batch, revision);
+        for Write { place, value, .. } in batch.writes {
+            match value {
+                Some(bytes) => state.records.insert(place, Record { version: revision, bytes }),
+                None => state.records.remove(&place),
+            };
+        }
+        // Under the lock, so that watchers see revisions in order.
+        self.watchers.notify(&events);
+        Ok(revision)
+    }
+
+    async fn watch(&self, prefix: &RecordKey) -> Result<Watch> {
+        Ok(self.watchers.add(prefix))
+    }
+}

@@ -1,0 +1,384 @@
+//! Typed records over an engine: encoded, sealed, and cut into chunks where they are long.
+//!
+//! The plaintext of a record starts with one byte: 0, then the whole value; or 1, then the number of
+//! further chunks (u32, big endian), a random id of this writing (16 bytes), and the first part. Further
+//! chunks are in [`Tree::Chunk`] under tree number, key and index (u32, big endian), each the id and its
+//! part. The id tells the chunks of one writing from those of another.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, Thread};
+
+use bincode::{Decode, Encode};
+use claviger_protocol::codec;
+use nix::fcntl::Flock;
+use zeroize::Zeroizing;
+
+use super::engine::{Batch, Expect, MAX_RECORD_BYTES, Record, RecordKey, Store, Tree};
+use super::error::{Error, Result};
+use super::seal::{SEAL_BYTES, Sealer};
+
+const WHOLE: u8 = 0;
+const HEAD: u8 = 1;
+const ID_BYTES: usize = 16;
+
+/// Most value bytes in one record: what an engine takes less the seal and the longest framing.
+const PART_BYTES: usize = MAX_RECORD_BYTES - SEAL_BYTES - (1 + 4 + ID_BYTES);
+
+/// How often a read or a commit starts again because others change the same record meanwhile.
+const ATTEMPTS: usize = 16;
+
+type Plaintext = Zeroizing<Vec<u8>>;
+
+/// The typed layer that the daemon uses. Every call blocks until it is done: call it from threads that may
+/// block.
+pub struct Records {
+    engine: Arc<dyn Store>,
+    sealer: Sealer,
+    /// Held for as long as the records are open.
+    _lock: Option<Flock<std::fs::File>>,
+}
+
+/// Puts and removes that one commit does together or not at all. A record may be named once.
+#[derive(Default)]
+pub struct Change {
+    steps: Vec<Step>,
+}
+
+struct Step {
+    place: RecordKey,
+    expect: Expect,
+    /// The new value; `None` removes the record.
+    value: Option<Plaintext>,
+}
+
+impl Change {
+    /// A change that does nothing yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Writes `value` at `key` of `tree`, whatever is there.
+    ///
+    /// # Errors
+    /// [`Error::Unencodable`] when the codec refuses the value.
+    pub fn put<T: Encode>(&mut self, tree: Tree, key: impl Into<Vec<u8>>, value: &T) -> Result<()> {
+        self.put_if(tree, key, Expect::Any, value)
+    }
+
+    /// As [`Change::put`], provided that the record there is as expected when the change is committed.
+    ///
+    /// # Errors
+    /// [`Error::Unencodable`] when the codec refuses the value.
+    pub fn put_if<T: Encode>(
+        &mut self,
+        tree: Tree,
+        key: impl Into<Vec<u8>>,
+        expect: Expect,
+        value: &T,
+    ) -> Result<()> {
+        let place = RecordKey::new(tree, key);
+        match codec::encode(value) {
+            Ok(bytes) => {
+                self.steps.push(Step { place, expect, value: Some(Zeroizing::new(bytes)) });
+                Ok(())
+            }
+            Err(_) => Err(Error::Unencodable { place }),
+        }
+    }
+
+    /// Removes the record at `key` of `tree`, if there is one.
+    pub fn remove(&mut self, tree: Tree, key: impl Into<Vec<u8>>) {
+        self.remove_if(tree, key, Expect::Any);
+    }
+
+    /// As [`Change::remove`], provided that the record there is as expected.
+    pub fn remove_if(&mut self, tree: Tree, key: impl Into<Vec<u8>>, expect: Expect) {
+        self.steps.push(Step { place: RecordKey::new(tree, key), expect, value: None });
+    }
+
+    /// Writes secret bytes at `key` of [`Tree::Material`], sealed by envelope.
+    pub fn put_material(&mut self, key: impl Into<Vec<u8>>, material: &[u8]) {
+        let place = RecordKey::new(Tree::Material, key);
+        let value = Some(Zeroizing::new(material.to_vec()));
+        self.steps.push(Step { place, expect: Expect::Any, value });
+    }
+
+    /// Removes the material at `key`. It stays in old parts of the disk, sealed, until its epoch is dropped.
+    pub fn remove_material(&mut self, key: impl Into<Vec<u8>>) {
+        self.remove(Tree::Material, key);
+    }
+
+    /// Whether the change does nothing.
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+    }
+}
+
+impl Records {
+    /// Records in `engine`, sealed by `sealer`.
+    pub fn open(engine: Arc<dyn Store>, sealer: Sealer) -> Self {
+        Self { engine, sealer, _lock: None }
+    }
+
+    /// The same records, which keep `lock` until they are dropped.
+    pub(super) fn holding(self, lock: Flock<std::fs::File>) -> Self {
+        Self { _lock: Some(lock), ..self }
+    }
+
+    /// The engine beneath, for watching.
+    pub fn engine(&self) -> &Arc<dyn Store> {
+        &self.engine
+    }
+
+    /// The value at `key` of `tree`.
+    ///
+    /// # Errors
+    /// What the engine and the sealer say; [`Error::Undecodable`] when the record is of another type.
+    pub fn get<T: Decode<()>>(&self, tree: Tree, key: &[u8]) -> Result<Option<T>> {
+        Ok(self.get_versioned(tree, key)?.map(|(_, value)| value))
+    }
+
+    /// The value at `key` of `tree` and its version, for [`Expect::Version`].
+    ///
+    /// # Errors
+    /// As [`Records::get`].
+    pub fn get_versioned<T: Decode<()>>(&self, tree: Tree, key: &[u8]) -> Result<Option<(u64, T)>> {
+        let place = RecordKey::new(tree, key);
+        match self.read(&place)? {
+            Some((version, plaintext)) => Ok(Some((version, decode(&place, &plaintext)?))),
+            None => Ok(None),
+        }
+    }
+
+    /// The material at `key`.
+    ///
+    /// # Errors
+    /// What the engine and the sealer say.
+    pub fn material(&self, key: &[u8]) -> Result<Option<Zeroizing<Vec<u8>>>> {
+        Ok(self.read(&RecordKey::new(Tree::Material, key))?.map(|(_, material)| material))
+    }
+
+    /// Calls `each` with every key and value of `tree`, in the order of keys, a page in memory at a time.
+    ///
+    /// # Errors
+    /// As [`Records::get`], of the first record that fails; records before it have been passed on.
+    pub fn for_each<T: Decode<()>>(&self, tree: Tree, each: impl FnMut(Vec<u8>, T)) -> Result<()> {
+        self.for_each_under(tree, b"", each)
+    }
+
+    /// As [`Records::for_each`], of the keys that start with `prefix`.
+    ///
+    /// # Errors
+    /// As [`Records::for_each`].
+    pub fn for_each_under<T: Decode<()>>(
+        &self,
+        tree: Tree,
+        prefix: &[u8],
+        mut each: impl FnMut(Vec<u8>, T),
+    ) -> Result<()> {
+        let prefix = RecordKey::new(tree, prefix);
+        let mut after = None;
+        loop {
+            let page = block_on(self.engine.scan(&prefix, after.as_ref()))?;
+            for (place, record) in page.records {
+                // Absent: removed while the page was read.
+                if let Some((_, plaintext)) = self.assemble(&place, record)? {
+                    let value = decode(&place, &plaintext)?;
+                    each(place.key, value);
+                }
+            }
+            match page.next {
+                Some(place) => after = Some(place),
+                None => return Ok(()),
+            }
+        }
+    }
+
+    /// Does the whole change, or nothing of it. `Ok` means durable.
+    ///
+    /// # Errors
+    /// Those of [`Store::commit`].
+    pub fn commit(&self, change: Change) -> Result<()> {
+        if change.is_empty() {
+            return Ok(());
+        }
+        let mut attempt = 1;
+        loop {
+            match block_on(self.engine.commit(self.batch(&change)?)) {
+                // Chunks that came or went since the batch was made; the caller expects nothing of those.
+                Err(Error::Conflict { place, .. }) if place.tree == Tree::Chunk && attempt < ATTEMPTS => {
+                    attempt += 1;
+                }
+                result => return result.map(drop),
+            }
+        }
+    }
+
+    /// The sealed batch for a change, including the removal of chunks that it leaves without a head.
+    fn batch(&self, change: &Change) -> Result<Batch> {
+        let mut batch = Batch::new();
+        for Step { place, expect, value } in &change.steps {
+            let chunks = match value {
+                Some(value) if value.len() > PART_BYTES => {
+                    let (head, chunks) = cut(value)?;
+                    batch.put(place.clone(), *expect, self.seal(place, &head)?);
+                    chunks
+                }
+                Some(value) => {
+                    let whole = Zeroizing::new([&[WHOLE], value.as_slice()].concat());
+                    batch.put(place.clone(), *expect, self.seal(place, &whole)?);
+                    Vec::new()
+                }
+                None => {
+                    batch.remove(place.clone(), *expect);
+                    Vec::new()
+                }
+            };
+            // Chunks have no gaps, so the first that is absent ends those of the old value.
+            let mut old = true;
+            for index in 0.. {
+                let new = chunks.get(index);
+                if new.is_none() && !old {
+                    break;
+                }
+                let chunk_place = chunk_place(place, index);
+                let found = if old { block_on(self.engine.get(&chunk_place))? } else { None };
+                old = found.is_some();
+                let expect = found.map_or(Expect::Absent, |record| Expect::Version(record.version));
+                match new {
+                    Some(plaintext) => {
+                        let sealed = self.seal(&chunk_place, plaintext)?;
+                        batch.put(chunk_place, expect, sealed);
+                    }
+                    None if old => batch.remove(chunk_place, expect),
+                    None => {}
+                }
+            }
+        }
+        Ok(batch)
+    }
+
+    /// Version and value of the record at `place`.
+    fn read(&self, place: &RecordKey) -> Result<Option<(u64, Plaintext)>> {
+        match block_on(self.engine.get(place))? {
+            Some(record) => self.assemble(place, record),
+            None => Ok(None),
+        }
+    }
+
+    /// Version and value of `record`, read at `place`; when it is chunked and replaced meanwhile, those of
+    /// its successor.
+    fn assemble(&self, place: &RecordKey, mut record: Record) -> Result<Option<(u64, Plaintext)>> {
+        for _ in 0..ATTEMPTS {
+            if let Some(value) = self.join(place, &record)? {
+                return Ok(Some((record.version, value)));
+            }
+            match block_on(self.engine.get(place))? {
+                None => return Ok(None),
+                Some(newer) if newer.version == record.version => break,
+                Some(newer) => record = newer,
+            }
+        }
+        Err(Error::Corrupt { what: format!("{place} lacks a part") })
+    }
+
+    /// The value of a record with its chunks; `None` when the chunks there are not, or no longer, its own.
+    fn join(&self, place: &RecordKey, record: &Record) -> Result<Option<Plaintext>> {
+        let no_frame = || Error::Undecodable { place: place.clone() };
+        let plaintext = self.unseal(place, &record.bytes)?;
+        let (&kind, rest) = plaintext.split_first().ok_or_else(no_frame)?;
+        match kind {
+            WHOLE => return Ok(Some(Zeroizing::new(rest.to_vec()))),
+            HEAD => {}
+            _ => return Err(no_frame()),
+        }
+        let (count, rest) = rest.split_first_chunk::<4>().ok_or_else(no_frame)?;
+        let (id, part) = rest.split_first_chunk::<ID_BYTES>().ok_or_else(no_frame)?;
+
+        let mut parts = vec![Zeroizing::new(part.to_vec())];
+        for index in 0..u32::from_be_bytes(*count) {
+            let place = chunk_place(place, index as usize);
+            let Some(chunk) = block_on(self.engine.get(&place))? else { return Ok(None) };
+            let chunk = self.unseal(&place, &chunk.bytes)?;
+            let Some(part) = chunk.strip_prefix(id) else { return Ok(None) };
+            parts.push(Zeroizing::new(part.to_vec()));
+        }
+        // Of the final size at once: growing would leave copies of secrets behind.
+        let mut value = Zeroizing::new(Vec::with_capacity(parts.iter().map(|part| part.len()).sum()));
+        parts.iter().for_each(|part| value.extend_from_slice(part));
+        Ok(Some(value))
+    }
+
+    fn seal(&self, place: &RecordKey, plaintext: &[u8]) -> Result<Vec<u8>> {
+        if is_material(place) {
+            self.sealer.seal_material(place, plaintext)
+        } else {
+            self.sealer.seal(place, plaintext)
+        }
+    }
+
+    fn unseal(&self, place: &RecordKey, sealed: &[u8]) -> Result<Plaintext> {
+        if is_material(place) {
+            self.sealer.open_material(place, sealed)
+        } else {
+            self.sealer.open(place, sealed)
+        }
+    }
+}
+
+/// Whether records at `place` are sealed by envelope: material, and chunks of material.
+fn is_material(place: &RecordKey) -> bool {
+    match place.tree {
+        Tree::Material => true,
+        Tree::Chunk => place.key.first() == Some(&(Tree::Material as u8)),
+        _ => false,
+    }
+}
+
+/// The place of chunk `index` after the head at `place`. The index has a fixed length, so no two heads
+/// share a chunk's place.
+fn chunk_place(place: &RecordKey, index: usize) -> RecordKey {
+    // A value is bounded by memory; 2^32 chunks are 128 TiB.
+    let index = u32::try_from(index).unwrap_or(u32::MAX);
+    RecordKey::new(Tree::Chunk, [place.to_bytes().as_slice(), &index.to_be_bytes()].concat())
+}
+
+/// Head and further chunks of a long value.
+fn cut(value: &[u8]) -> Result<(Plaintext, Vec<Plaintext>)> {
+    let mut id = [0; ID_BYTES];
+    openssl::rand::rand_bytes(&mut id)?;
+    let (first, rest) = value.split_at(PART_BYTES.min(value.len()));
+    let chunks: Vec<_> = rest.chunks(PART_BYTES).map(|part| Zeroizing::new([&id, part].concat())).collect();
+    let count = u32::try_from(chunks.len()).unwrap_or(u32::MAX);
+    let head = Zeroizing::new([&[HEAD], count.to_be_bytes().as_slice(), &id, first].concat());
+    Ok((head, chunks))
+}
+
+fn decode<T: Decode<()>>(place: &RecordKey, plaintext: &[u8]) -> Result<T> {
+    codec::decode(plaintext).map_err(|_| Error::Undecodable { place: place.clone() })
+}
+
+/// Runs a future on this thread, which sleeps while the future waits.
+fn block_on<F: Future>(future: F) -> F::Output {
+    struct Unpark(Thread);
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let mut context = Context::from_waker(&waker);
+    let mut future = pin!(future);
+    loop {
+        match future.as_mut().poll(&mut context) {
+            Poll::Ready(output) => return output,
+            Poll::Pending => thread::park(),
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "records_tests.rs"]
+mod tests;
