@@ -1,0 +1,108 @@
+//! The attributes that are computed from a key.
+
+use claviger_protocol::attribute::attribute;
+use claviger_protocol::mechanism::{Cipher as BlockCipher, CurveKind, Hash, Mode};
+use claviger_protocol::template::{Attribute, Value};
+use claviger_protocol::{AttributeType as A, Bytes, KeyType, ObjectClass};
+use openssl::cipher_ctx::CipherCtx;
+use openssl::pkey::{HasPublic, Id, PKeyRef};
+
+use super::components::{Component, RSA_PRIVATE, RSA_PUBLIC};
+use super::curve::Curve;
+use super::digest::Digest;
+use super::key::Key;
+use super::{algorithm, der, ffi};
+use crate::error::{Error, Result};
+
+impl Key {
+    /// Every attribute computed from the key that is no secret, as far as an object of this class and key type
+    /// has it. Big integers are unsigned without leading zeros; `CKA_EC_POINT` is a DER `OCTET STRING`.
+    pub fn public_attributes(&self, class: ObjectClass, key_type: KeyType) -> Result<Vec<Attribute>> {
+        let computed = match self {
+            Key::Private(key) => pair_attributes(key)?,
+            Key::Public(key) => pair_attributes(key)?,
+            Key::Secret(value) => vec![
+                (A::VALUE_LEN, Value::Ulong(value.len() as u64)),
+                (A::CHECK_VALUE, Value::Bytes(check_value(key_type, value)?)),
+            ],
+        };
+        Ok(computed
+            .into_iter()
+            .filter(|(r#type, _)| attribute(*r#type, class, Some(key_type)).is_some())
+            .map(|(r#type, value)| Attribute { r#type, value })
+            .collect())
+    }
+
+    /// A secret component, which only an extractable key that is not sensitive may show; `None` if the key has no
+    /// such component.
+    pub fn secret_attribute(&self, r#type: A) -> Result<Option<Bytes>> {
+        let key = match self {
+            Key::Private(key) => key,
+            Key::Public(_) => return Ok(None),
+            Key::Secret(value) => return Ok((r#type == A::VALUE).then(|| Bytes::from(value.as_slice()))),
+        };
+        let part = match key.id() {
+            Id::RSA => RSA_PRIVATE
+                .iter()
+                .find(|component| component.0 == r#type)
+                .and_then(|Component(_, name)| ffi::number(key, name)),
+            Id::EC if r#type == A::VALUE => ffi::number(key, c"priv"),
+            Id::ED25519 | Id::ED448 | Id::X25519 | Id::X448 if r#type == A::VALUE => {
+                ffi::octets(key, c"priv")
+            }
+            _ => None,
+        };
+        Ok(part.map(|part| Bytes::from(part.as_slice())))
+    }
+}
+
+fn pair_attributes<T: HasPublic>(key: &PKeyRef<T>) -> Result<Vec<(A, Value)>> {
+    let mut attributes = vec![(A::PUBLIC_KEY_INFO, Value::Bytes(key.public_key_to_der()?.into()))];
+    if key.id() == Id::RSA {
+        for Component(r#type, name) in RSA_PUBLIC {
+            let number = ffi::number(key, name).ok_or(Error::DataInvalid)?;
+            attributes.push((*r#type, Value::Bytes(number.as_slice().into())));
+        }
+        attributes.push((A::MODULUS_BITS, Value::Ulong(u64::from(key.bits()))));
+        return Ok(attributes);
+    }
+    let curve = Curve::of(key)?;
+    let point = ffi::octets(key, c"pub").ok_or(Error::DataInvalid)?;
+    let point = match curve.kind {
+        // A public key that came as SubjectPublicKeyInfo may hold its point compressed.
+        CurveKind::Weierstrass => curve.point(&point).ok_or(Error::DataInvalid)?,
+        CurveKind::Edwards | CurveKind::Montgomery => point.to_vec(),
+    };
+    attributes.push((A::EC_PARAMS, Value::Bytes(curve.oid.into())));
+    attributes.push((A::EC_POINT, Value::Bytes(der::octet_string(&point).into())));
+    Ok(attributes)
+}
+
+/// Three bytes that tell keys apart: of a block of zeros under the key, or of the SHA-1 of its value for keys
+/// that are not of a block cipher (PKCS#11 3.2, 4.10.2).
+fn check_value(key_type: KeyType, value: &[u8]) -> Result<Bytes> {
+    const LENGTH: usize = 3;
+    let mut check = if let Some(cipher) = block_cipher(key_type) {
+        let cipher = algorithm::cipher(cipher, Mode::Ecb, value.len())?;
+        let mut context = CipherCtx::new()?;
+        context.encrypt_init(Some(cipher), Some(value), None)?;
+        context.set_padding(false);
+        let mut block = Vec::new();
+        context.cipher_update_vec(&vec![0; cipher.block_size()], &mut block)?;
+        block
+    } else {
+        let mut digest = Digest::with(Hash::Sha1)?;
+        digest.update(value)?;
+        digest.finish()?.into_vec()
+    };
+    check.truncate(LENGTH);
+    Ok(check.into())
+}
+
+/// The block cipher that keys of this type are for.
+fn block_cipher(key_type: KeyType) -> Option<BlockCipher> {
+    match key_type {
+        KeyType::AES => Some(BlockCipher::Aes),
+        _ => None,
+    }
+}

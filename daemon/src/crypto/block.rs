@@ -1,0 +1,118 @@
+//! Block ciphers in the modes of SP 800-38A: ECB, CBC, CBC with PKCS #7 padding, CTR.
+
+use claviger_protocol::mechanism::{Cipher, Mode};
+use claviger_protocol::params::Params;
+use openssl::cipher_ctx::CipherCtx;
+
+use super::algorithm;
+use super::cipher::{Direction, Transform};
+use crate::error::{Error, Result};
+
+/// A block cipher at work.
+pub struct Block {
+    context: CipherCtx,
+    direction: Direction,
+    /// PKCS #7 padding is added or removed.
+    padded: bool,
+    /// Length of a block in bytes; 1 for CTR, which has no blocks to fill.
+    block: usize,
+    /// Bytes taken and not given yet.
+    held: usize,
+    /// CTR: bytes left until the counter would repeat.
+    left: Option<u128>,
+}
+
+impl Block {
+    /// `KeySizeRange`, `MechanismParamInvalid`.
+    pub fn new(
+        direction: Direction,
+        cipher: Cipher,
+        mode: Mode,
+        params: &Params,
+        key: &[u8],
+    ) -> Result<Block> {
+        let cipher = algorithm::cipher(cipher, mode, key.len())?;
+        let (iv, left) = match (mode, params) {
+            (Mode::Ecb, Params::None) => (None, None),
+            (Mode::Cbc | Mode::CbcPad, Params::Bytes(iv)) if iv.len() == cipher.iv_length() => {
+                (Some(&iv[..]), None)
+            }
+            (Mode::Ctr, Params::Ctr { counter_bits, block }) => {
+                (Some(&block[..]), Some(bytes_until_wrap(*counter_bits, block)?))
+            }
+            _ => return Err(Error::MechanismParamInvalid),
+        };
+        let mut context = CipherCtx::new()?;
+        match direction {
+            Direction::Encrypt => context.encrypt_init(Some(cipher), Some(key), iv)?,
+            Direction::Decrypt => context.decrypt_init(Some(cipher), Some(key), iv)?,
+        }
+        let padded = mode == Mode::CbcPad;
+        context.set_padding(padded);
+        Ok(Block { context, direction, padded, block: cipher.block_size(), held: 0, left })
+    }
+
+    /// True when the last whole block is held back, because only the end tells whether it is padding.
+    fn holds_last(&self) -> bool {
+        self.padded && self.direction == Direction::Decrypt
+    }
+}
+
+/// How many bytes the counter's `bits` low bits suffice for. The mechanism must not run on after that
+/// (PKCS#11 3.2, 6.11.3), so within it OpenSSL's 128-bit counter counts the same.
+fn bytes_until_wrap(bits: u64, block: &[u8; 16]) -> Result<u128> {
+    if !(1..=128).contains(&bits) {
+        return Err(Error::MechanismParamInvalid);
+    }
+    let most = u128::MAX >> (128 - bits);
+    let start = u128::from_be_bytes(*block) & most;
+    Ok((most - start).saturating_add(1).saturating_mul(16))
+}
+
+impl Transform for Block {
+    fn update_length(&self, input: usize) -> usize {
+        let total = self.held + input;
+        if self.holds_last() {
+            total.saturating_sub(1) / self.block * self.block
+        } else {
+            total / self.block * self.block
+        }
+    }
+
+    fn finish_length(&self) -> usize {
+        if self.padded { self.block } else { 0 }
+    }
+
+    fn one_shot_length(&self, input: usize) -> usize {
+        match (self.padded, self.direction) {
+            (true, Direction::Encrypt) => (input / self.block + 1) * self.block,
+            _ => input,
+        }
+    }
+
+    fn update(&mut self, input: &[u8], output: &mut Vec<u8>) -> Result<()> {
+        if let Some(left) = &mut self.left {
+            *left = left.checked_sub(input.len() as u128).ok_or(self.direction.length_error())?;
+        }
+        let given = self.update_length(input.len());
+        self.context.cipher_update_vec(input, output)?;
+        self.held = self.held + input.len() - given;
+        Ok(())
+    }
+
+    fn finish(mut self: Box<Self>, output: &mut Vec<u8>) -> Result<()> {
+        let whole = match (self.padded, self.direction) {
+            (true, Direction::Encrypt) => true,
+            (true, Direction::Decrypt) => self.held == self.block,
+            (false, _) => self.held == 0,
+        };
+        if !whole {
+            return Err(self.direction.length_error());
+        }
+        match self.context.cipher_final_vec(output) {
+            Ok(_) => Ok(()),
+            Err(_) if self.holds_last() => Err(Error::EncryptedDataInvalid),
+            Err(stack) => Err(stack.into()),
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! The little DER (X.690) that PKCS#11 attributes are made of: one element, tag and content.
+
+/// Tags of X.680.
+pub const OCTET_STRING: u8 = 0x04;
+/// `NULL`: `implicitCurve` in `CKA_EC_PARAMS`.
+pub const NULL: u8 = 0x05;
+/// `OBJECT IDENTIFIER`
+pub const OID: u8 = 0x06;
+/// `PrintableString`
+pub const PRINTABLE_STRING: u8 = 0x13;
+/// `SEQUENCE`: explicit parameters in `CKA_EC_PARAMS`.
+pub const SEQUENCE: u8 = 0x30;
+
+/// Tag and content of `der`, which must be exactly one element in the shortest form.
+pub fn element(der: &[u8]) -> Option<(u8, &[u8])> {
+    let (&tag, rest) = der.split_first()?;
+    let (&first, rest) = rest.split_first()?;
+    let (length, content) = match first {
+        0..=0x7f => (usize::from(first), rest),
+        0x81..=0x84 => {
+            let (length, content) = rest.split_at_checked(usize::from(first - 0x80))?;
+            let value = length.iter().fold(0usize, |value, byte| value << 8 | usize::from(*byte));
+            if length[0] == 0 || value < 0x80 {
+                return None;
+            }
+            (value, content)
+        }
+        _ => return None,
+    };
+    (content.len() == length).then_some((tag, content))
+}
+
+/// An `OCTET STRING` of these bytes.
+pub fn octet_string(content: &[u8]) -> Vec<u8> {
+    let mut der = vec![OCTET_STRING];
+    let length = content.len().to_be_bytes();
+    let significant = &length[length.iter().take_while(|byte| **byte == 0).count()..];
+    match significant {
+        [] => der.push(0),
+        [short @ 0..=0x7f] => der.push(*short),
+        long => {
+            der.push(0x80 | long.len() as u8);
+            der.extend_from_slice(long);
+        }
+    }
+    der.extend_from_slice(content);
+    der
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn octet_strings_come_back() {
+        for length in [0, 1, 65, 127, 128, 133, 255, 256, 70000] {
+            let content = vec![7; length];
+            assert_eq!(element(&octet_string(&content)), Some((OCTET_STRING, &content[..])));
+        }
+    }
+
+    #[test]
+    fn what_is_not_der_is_refused() {
+        let wrong: [&[u8]; 8] = [
+            &[],
+            &[4],
+            &[4, 2, 1],
+            &[4, 1, 1, 1],
+            &[4, 0x80, 0, 0],
+            &[4, 0x81, 1, 1],
+            &[4, 0x82, 0, 0x80],
+            &[4, 0xff],
+        ];
+        for der in wrong {
+            assert_eq!(element(der), None, "{der:?}");
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! Cryptography: a mechanism's recipe carried out by OpenSSL. Bytes go in, bytes come out; nothing here knows
+//! sessions, objects, policies or the store.
+//!
+//! * [`key`] a live key, parsed once: [`components`] makes it from a template, [`attributes`] describes it
+//! * [`curve`] the table of named curves
+//! * [`digest`], [`sign`], [`verify`], [`cipher`] the operations, one type each
+//! * `signature` signature schemes, shared by [`sign`] and [`verify`]; `mac` message authentication codes
+//! * `rsa` padding of RSA; `block` and `aead` and `key_wrap` the kinds of symmetric ciphers
+//! * [`generate`] new keys; [`wrap`] keys under keys; [`random`] the random generator
+//! * `algorithm` OpenSSL's hashes and ciphers, fetched once; `der` the little DER that PKCS#11 attributes need
+//! * `ffi` what the `openssl` crate lacks, and the only unsafe code
+
+mod aead;
+mod algorithm;
+pub mod attributes;
+mod block;
+pub mod cipher;
+pub mod components;
+pub mod curve;
+mod der;
+pub mod digest;
+#[allow(unsafe_code, reason = "calls of OpenSSL functions that the `openssl` crate lacks")]
+mod ffi;
+pub mod generate;
+pub mod key;
+mod key_wrap;
+mod mac;
+pub mod random;
+mod rsa;
+pub mod sign;
+mod signature;
+#[cfg(test)]
+mod tests;
+pub mod verify;
+pub mod wrap;
+
+pub use cipher::{Cipher, Direction};
+pub use digest::Digest;
+pub use key::Key;
+pub use sign::Signer;
+pub use verify::Verifier;

@@ -1,0 +1,325 @@
+//! RFC 8032, section 7; RFC 6979, appendix A.2.5; RFC 4231; RFC 2202. Round trips for what is random.
+
+use std::sync::Arc;
+
+use claviger_protocol::flags::mechanism::SIGN;
+use claviger_protocol::mechanism::{CurveKind, MECHANISMS, Recipe};
+use claviger_protocol::params::Params;
+use claviger_protocol::template::Value;
+use claviger_protocol::{AttributeType as A, Bytes, KeyType, MechanismType as M, ObjectClass};
+
+use super::super::algorithm::hash_row;
+use super::super::curve::CURVES;
+use super::super::{Key, Signer, Verifier};
+use super::{ED448, ED25519, P256, bytes, create, hex, on_curve, row, rsa, secret};
+use crate::error::{Error, Result};
+
+fn sign(r#type: M, params: &Params, key: &Arc<Key>, data: &[u8]) -> Result<Bytes> {
+    let signer = Signer::new(row(r#type), params, Arc::clone(key))?;
+    let length = signer.length();
+    let signature = signer.sign(data)?;
+    assert_eq!(signature.len(), length, "{type}");
+    Ok(signature)
+}
+
+fn verify(r#type: M, params: &Params, key: &Arc<Key>, data: &[u8], signature: &[u8]) -> Result<()> {
+    Verifier::new(row(r#type), params, Arc::clone(key))?.verify(data, signature)
+}
+
+/// Signs and verifies in one call and in pieces, crosswise, and refuses what was changed.
+fn round_trip(r#type: M, params: &Params, private: &Arc<Key>, public: &Arc<Key>, data: &[u8]) {
+    let mut signatures = vec![sign(r#type, params, private, data).unwrap()];
+    let mut signer = Signer::new(row(r#type), params, Arc::clone(private)).unwrap();
+    if signer.multi_part() {
+        for piece in data.chunks(3) {
+            signer.update(piece).unwrap();
+        }
+        signatures.push(signer.finish().unwrap());
+    } else {
+        assert_eq!(signer.update(data).err(), Some(Error::KeyFunctionNotPermitted));
+        assert_eq!(signer.finish().err(), Some(Error::KeyFunctionNotPermitted));
+    }
+    for signature in signatures {
+        verify(r#type, params, public, data, &signature).unwrap();
+        let mut verifier = Verifier::new(row(r#type), params, Arc::clone(public)).unwrap();
+        if verifier.multi_part() {
+            for piece in data.chunks(5) {
+                verifier.update(piece).unwrap();
+            }
+            verifier.finish(&signature).unwrap();
+        } else {
+            assert_eq!(verifier.update(data).err(), Some(Error::KeyFunctionNotPermitted));
+        }
+        let mut changed = data.to_vec();
+        changed[0] ^= 1;
+        let result = verify(r#type, params, public, &changed, &signature);
+        assert_eq!(result.err(), Some(Error::SignatureInvalid), "{type}");
+        let mut forged = signature.to_vec();
+        *forged.last_mut().unwrap() ^= 1;
+        let result = verify(r#type, params, public, data, &forged);
+        assert_eq!(result.err(), Some(Error::SignatureInvalid), "{type}");
+        for wrong in [&signature[..signature.len() - 1], &[&signature[..], &[0]].concat(), &[]] {
+            let result = verify(r#type, params, public, data, wrong);
+            assert_eq!(result.err(), Some(Error::SignatureLenRange), "{type}");
+        }
+    }
+}
+
+#[test]
+fn every_signing_row_signs_and_verifies() {
+    let curve = on_curve(P256);
+    let edwards = [on_curve(ED25519), on_curve(ED448)];
+    let key = secret(b"a key that is long enough for any hash");
+    for row in MECHANISMS.iter().filter(|row| row.flags & SIGN != 0) {
+        let digest = [7; 64];
+        match row.recipe {
+            Recipe::RsaPkcs(_) => round_trip(row.r#type, &Params::None, &rsa().0, &rsa().1, b"some message"),
+            Recipe::RsaPss(Some(hash)) => {
+                let hash = hash_row(hash);
+                let params =
+                    Params::Pss { hash: hash.mechanism, mgf: hash.mgf, salt_len: hash.length as u64 };
+                round_trip(row.r#type, &params, &rsa().0, &rsa().1, b"some message");
+                // Another hash in MGF1, and no salt.
+                let params = Params::Pss { hash: hash.mechanism, mgf: 1, salt_len: 0 };
+                round_trip(row.r#type, &params, &rsa().0, &rsa().1, b"some message");
+            }
+            Recipe::RsaPss(None) => {
+                let params = Params::Pss { hash: M::SHA384, mgf: 3, salt_len: 20 };
+                round_trip(row.r#type, &params, &rsa().0, &rsa().1, &digest[..48]);
+            }
+            Recipe::Ecdsa(_) => round_trip(row.r#type, &Params::None, &curve.0, &curve.1, &digest[..32]),
+            Recipe::Eddsa => {
+                for (private, public) in &edwards {
+                    for (prehash, context) in
+                        [(false, &b""[..]), (false, b"foo"), (true, b""), (true, b"foo")]
+                    {
+                        let params = Params::Eddsa { prehash, context: context.into() };
+                        round_trip(row.r#type, &params, private, public, b"some message");
+                    }
+                }
+            }
+            Recipe::Hmac { general, .. } => {
+                let params = if general { Params::Ulong(13) } else { Params::None };
+                round_trip(row.r#type, &params, &key, &key, b"some message");
+            }
+            other => panic!("no test for {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn ecdsa_on_every_curve() {
+    for curve in CURVES.iter().filter(|curve| curve.kind == CurveKind::Weierstrass) {
+        let (private, public) = on_curve(curve.oid);
+        for r#type in [M::ECDSA_SHA1, M::ECDSA_SHA512] {
+            round_trip(r#type, &Params::None, &private, &public, b"some message");
+        }
+    }
+}
+
+#[test]
+fn ecdsa_known_answer() {
+    let point = hex("04
+        60fed4ba255a9d31c961eb74c6356d68c049b8923b61fa6ce669622e60f29fb6
+        7903fe1008b8bc99a41ae9e95628bc64f2f1b20c2d7e9f5177a3c294d4462299");
+    let public = Arc::new(
+        create(
+            ObjectClass::PUBLIC_KEY,
+            KeyType::EC,
+            vec![(A::EC_PARAMS, bytes(P256)), (A::EC_POINT, bytes(&point))],
+        )
+        .unwrap(),
+    );
+    let signature = hex("efd48b2aacb6a8fd1140dd9cd45e81d69d2c877b56aaf991c34d0ea84eaf3716
+                         f7cb1c942d657c41d436c7a1b6e29f65f3e900dbb9aff4064dc4ab2f843acda8");
+    verify(M::ECDSA_SHA256, &Params::None, &public, b"sample", &signature).unwrap();
+    let private = Arc::new(
+        create(
+            ObjectClass::PRIVATE_KEY,
+            KeyType::EC,
+            vec![
+                (A::EC_PARAMS, bytes(P256)),
+                (A::VALUE, bytes(&hex("c9afa9d845ba75166b5c215767b1d6934e50c3db36e89b127b8a622b120f6721"))),
+            ],
+        )
+        .unwrap(),
+    );
+    let signature = sign(M::ECDSA_SHA256, &Params::None, &private, b"sample").unwrap();
+    verify(M::ECDSA_SHA256, &Params::None, &public, b"sample", &signature).unwrap();
+}
+
+/// PKCS#11 3.2, 6.3.1: halves shorter than the order are to be verified.
+#[test]
+fn ecdsa_takes_short_halves() {
+    let (private, public) = on_curve(P256);
+    let digest = [1; 32];
+    let short = loop {
+        let signature = sign(M::ECDSA, &Params::None, &private, &digest).unwrap();
+        if signature[0] == 0 && signature[32] == 0 {
+            break [&signature[1..32], &signature[33..]].concat();
+        }
+    };
+    verify(M::ECDSA, &Params::None, &public, &digest, &short).unwrap();
+}
+
+#[test]
+fn eddsa_known_answers() {
+    let cases = [
+        (
+            "4ccd089b28ff96da9db6c346ec114e0f5b8a319f35aba624da8cf6ed4fb8a6fb",
+            Params::None,
+            "72",
+            "92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223ebdb69da
+             085ac1e43e15996e458f3613d0f11d8c387b2eaeb4302aeeb00d291612bb0c00",
+        ),
+        (
+            "0305334e381af78f141cb666f6199f57bc3495335a256a95bd2a55bf546663f6",
+            Params::Eddsa { prehash: false, context: b"foo".into() },
+            "f726936d19c800494e3fdaff20b276a8",
+            "55a4cc2f70a54e04288c5f4cd1e45a7bb520b36292911876cada7323198dd87a
+             8b36950b95130022907a7fb7c4e9b2d5f6cca685a587b4b21f4b888e4e7edb0d",
+        ),
+        (
+            "833fe62409237b9d62ec77587520911e9a759cec1d19755b7da901b96dca3d42",
+            Params::Eddsa { prehash: true, context: Bytes::default() },
+            "616263",
+            "98a70222f0b8121aa9d30f813d683f809e462b469c7ff87639499bb94e6dae41
+             31f85042463c2a355a2003d062adf5aaa10b8c61e636062aaad11c2a26083406",
+        ),
+    ];
+    for (private, params, message, expected) in cases {
+        let key = create(
+            ObjectClass::PRIVATE_KEY,
+            KeyType::EC_EDWARDS,
+            vec![(A::EC_PARAMS, bytes(ED25519)), (A::VALUE, bytes(&hex(private)))],
+        );
+        let key = Arc::new(key.unwrap());
+        assert_eq!(sign(M::EDDSA, &params, &key, &hex(message)).unwrap()[..], hex(expected));
+        let public = Arc::new(key.public().unwrap());
+        verify(M::EDDSA, &params, &public, &hex(message), &hex(expected)).unwrap();
+    }
+}
+
+#[test]
+fn hmac_known_answers() {
+    let key = secret(&[0x0b; 20]);
+    let answers = [
+        (M::SHA_1_HMAC, M::SHA_1_HMAC_GENERAL, "b617318655057264e28bc0b6fb378c8ef146be00"),
+        (M::SHA224_HMAC, M::SHA224_HMAC_GENERAL, "896fb1128abbdf196832107cd49df33f47b4b1169912ba4f53684b22"),
+        (
+            M::SHA256_HMAC,
+            M::SHA256_HMAC_GENERAL,
+            "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7",
+        ),
+        (
+            M::SHA384_HMAC,
+            M::SHA384_HMAC_GENERAL,
+            "afd03944d84895626b0825f4ab46907f15f9dadbe4101ec682aa034c7cebc59c
+             faea9ea9076ede7f4af152e8b2fa9cb6",
+        ),
+        (
+            M::SHA512_HMAC,
+            M::SHA512_HMAC_GENERAL,
+            "87aa7cdea5ef619d4ff0b4241a1d6cb02379f4e2ce4ec2787ad0b30545e17cde
+             daa833b7d6b8a702038b274eaea3f4e4be9d914eeb61f1702e696c203a126854",
+        ),
+    ];
+    for (whole, general, expected) in answers {
+        let expected = hex(expected);
+        assert_eq!(sign(whole, &Params::None, &key, b"Hi There").unwrap()[..], expected);
+        verify(whole, &Params::None, &key, b"Hi There", &expected).unwrap();
+        for length in [1, 10, expected.len()] {
+            let params = Params::Ulong(length as u64);
+            assert_eq!(sign(general, &params, &key, b"Hi There").unwrap()[..], expected[..length]);
+        }
+        for length in [0, expected.len() as u64 + 1, u64::MAX] {
+            let result = sign(general, &Params::Ulong(length), &key, b"");
+            assert_eq!(result.err(), Some(Error::MechanismParamInvalid));
+        }
+        assert_eq!(sign(general, &Params::None, &key, b"").err(), Some(Error::MechanismParamInvalid));
+        assert_eq!(sign(whole, &Params::Ulong(1), &key, b"").err(), Some(Error::MechanismParamInvalid));
+        assert_eq!(sign(whole, &Params::None, &rsa().0, b"").err(), Some(Error::KeyTypeInconsistent));
+    }
+    // RFC 4231, test case 6: a key longer than a block.
+    let long = secret(&[0xaa; 131]);
+    assert_eq!(
+        sign(M::SHA256_HMAC, &Params::None, &long, b"Test Using Larger Than Block-Size Key - Hash Key First")
+            .unwrap()[..],
+        hex("60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54")
+    );
+}
+
+#[test]
+fn rsa_recovers_what_was_signed() {
+    let (private, public) = rsa();
+    for length in [1, 35, 245] {
+        let data = vec![9; length];
+        let signature = sign(M::RSA_PKCS, &Params::None, private, &data).unwrap();
+        let recover = |signature: &[u8]| {
+            Verifier::new(row(M::RSA_PKCS), &Params::None, Arc::clone(public))?.recover(signature)
+        };
+        assert_eq!(recover(&signature).unwrap()[..], data);
+        assert_eq!(recover(&signature[1..]).err(), Some(Error::SignatureLenRange));
+        assert_eq!(recover(&[1; 256]).err(), Some(Error::SignatureInvalid));
+    }
+    for length in [0, 246] {
+        let result = sign(M::RSA_PKCS, &Params::None, private, &vec![9; length]);
+        assert_eq!(result.err(), Some(Error::DataLenRange));
+    }
+    let verifier = Verifier::new(row(M::SHA256_RSA_PKCS), &Params::None, Arc::clone(public)).unwrap();
+    assert_eq!(verifier.recover(&[0; 256]).err(), Some(Error::MechanismInvalid));
+}
+
+#[test]
+fn wrong_data_parameters_and_keys_are_refused() {
+    let (private, public) = rsa();
+    let pss = |hash, mgf, salt_len| Params::Pss { hash, mgf, salt_len };
+    for length in [0, 31, 33] {
+        let result = sign(M::RSA_PKCS_PSS, &pss(M::SHA256, 2, 32), private, &vec![0; length]);
+        assert_eq!(result.err(), Some(Error::DataLenRange));
+        let result = verify(M::RSA_PKCS_PSS, &pss(M::SHA256, 2, 32), public, &vec![0; length], &[0; 256]);
+        assert_eq!(result.err(), Some(Error::DataLenRange));
+    }
+    for params in [
+        Params::None,
+        pss(M::SHA512, 2, 32),
+        pss(M::SHA256, 77, 32),
+        pss(M::AES_CBC, 2, 32),
+        pss(M::SHA256, 2, 223),
+        pss(M::SHA256, 2, u64::MAX),
+    ] {
+        let result = sign(M::SHA256_RSA_PKCS_PSS, &params, private, b"");
+        assert_eq!(result.err(), Some(Error::MechanismParamInvalid), "{params:?}");
+    }
+    sign(M::SHA256_RSA_PKCS_PSS, &pss(M::SHA256, 2, 222), private, b"").unwrap();
+    let (curve, curve_public) = on_curve(P256);
+    for length in [0, 65] {
+        let result = sign(M::ECDSA, &Params::None, &curve, &vec![0; length]);
+        assert_eq!(result.err(), Some(Error::DataLenRange));
+    }
+    let wrong_key = Some(Error::KeyTypeInconsistent);
+    assert_eq!(sign(M::ECDSA, &Params::None, private, &[0; 32]).err(), wrong_key);
+    assert_eq!(sign(M::EDDSA, &Params::None, &curve, &[0; 32]).err(), wrong_key);
+    assert_eq!(sign(M::SHA256_RSA_PKCS, &Params::None, &curve, b"").err(), wrong_key);
+    assert_eq!(sign(M::SHA256_RSA_PKCS, &Params::None, &secret(&[1; 32]), b"").err(), wrong_key);
+    // A public key signs as little as a private one verifies.
+    assert_eq!(sign(M::SHA256_RSA_PKCS, &Params::None, public, b"").err(), wrong_key);
+    assert_eq!(verify(M::ECDSA, &Params::None, &curve, &[0; 32], &[0; 64]).err(), wrong_key);
+    let invalid = Some(Error::SignatureInvalid);
+    assert_eq!(verify(M::ECDSA, &Params::None, &curve_public, &[0; 32], &[0; 64]).err(), invalid);
+    assert_eq!(verify(M::ECDSA, &Params::None, &curve_public, &[0; 32], &[0xff; 64]).err(), invalid);
+    let (edwards, edwards_public) = on_curve(ED25519);
+    assert_eq!(verify(M::EDDSA, &Params::None, &edwards_public, b"", &[0xff; 64]).err(), invalid);
+    let long = Params::Eddsa { prehash: false, context: vec![0; 256].into() };
+    assert_eq!(sign(M::EDDSA, &long, &edwards, b"").err(), Some(Error::MechanismParamInvalid));
+    assert_eq!(sign(M::AES_CBC, &Params::None, &edwards, b"").err(), Some(Error::MechanismInvalid));
+    let small = super::super::generate::pair(
+        &claviger_protocol::mechanism::MechanismRow {
+            key_sizes: (512, 512),
+            ..*row(M::RSA_PKCS_KEY_PAIR_GEN)
+        },
+        &super::template(vec![(A::MODULUS_BITS, Value::Ulong(512))]),
+    );
+    let small = Arc::new(small.unwrap());
+    assert_eq!(sign(M::SHA256_RSA_PKCS, &Params::None, &small, b"").err(), Some(Error::KeySizeRange));
+}
