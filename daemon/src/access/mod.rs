@@ -1,0 +1,4 @@
+//! Who may do what: PINs and lockout.
+
+pub mod login;
+pub mod pin;

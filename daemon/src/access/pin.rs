@@ -1,0 +1,138 @@
+//! PINs: how they are kept and checked.
+//!
+//! A verifier is HMAC-SHA-256(pepper, argon2id(PIN, salt)): without the pepper, which comes from the root key, a
+//! stolen store does not let anybody guess even a four-digit PIN. The wrong tries are counted in the ring's
+//! record before the PIN is looked at.
+
+use bincode::{Decode, Encode};
+use openssl::hash::MessageDigest;
+use openssl::pkey::PKey;
+use openssl::sign::Signer;
+use zeroize::Zeroizing;
+
+use crate::error::{Error, Result};
+
+/// Shortest PIN, in bytes.
+pub const MIN_PIN_BYTES: usize = 4;
+/// Longest PIN, in bytes.
+pub const MAX_PIN_BYTES: usize = 255;
+/// Wrong tries in a row that lock a PIN.
+pub const MAX_FAILURES: u32 = 10;
+/// With this many tries left or fewer, `CKF_USER_PIN_COUNT_LOW` is set.
+pub const COUNT_LOW: u32 = 3;
+
+/// Argon2id (RFC 9106) for new verifiers: 19 MiB, 2 passes, 1 lane (OWASP's first choice for interactive use).
+const PARAMETERS: Parameters = Parameters { memory_kib: 19 << 10, passes: 2, lanes: 1 };
+
+/// Cost of an argon2id run, kept with each verifier so that it can rise for new ones.
+#[derive(Debug, Clone, Copy, Encode, Decode)]
+struct Parameters {
+    memory_kib: u32,
+    passes: u32,
+    lanes: u32,
+}
+
+/// What is kept of a PIN.
+#[derive(Clone, Encode, Decode)]
+pub struct PinVerifier {
+    parameters: Parameters,
+    salt: [u8; 16],
+    tag: [u8; 32],
+    /// Wrong tries since the last right one.
+    pub failures: u32,
+}
+
+impl std::fmt::Debug for PinVerifier {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PinVerifier").field("failures", &self.failures).finish_non_exhaustive()
+    }
+}
+
+/// The secret that every verifier is keyed with.
+pub struct Pepper(Zeroizing<[u8; 32]>);
+
+impl Pepper {
+    /// From the root key's subkey for PINs.
+    pub fn new(subkey: Zeroizing<[u8; 32]>) -> Pepper {
+        Pepper(subkey)
+    }
+}
+
+impl PinVerifier {
+    /// A verifier for a new PIN.
+    ///
+    /// # Errors
+    /// `PinLenRange` unless the PIN has [`MIN_PIN_BYTES`] to [`MAX_PIN_BYTES`] bytes.
+    pub fn new(pin: &[u8], pepper: &Pepper) -> Result<PinVerifier> {
+        if !(MIN_PIN_BYTES..=MAX_PIN_BYTES).contains(&pin.len()) {
+            return Err(Error::PinLenRange { length: pin.len(), min: MIN_PIN_BYTES, max: MAX_PIN_BYTES });
+        }
+        let mut salt = [0; 16];
+        openssl::rand::rand_bytes(&mut salt)?;
+        let tag = tag(pin, &salt, PARAMETERS, pepper)?;
+        Ok(PinVerifier { parameters: PARAMETERS, salt, tag, failures: 0 })
+    }
+
+    /// True when this is the PIN. Takes the same time for every PIN.
+    pub fn matches(&self, pin: &[u8], pepper: &Pepper) -> Result<bool> {
+        let tag = tag(pin, &self.salt, self.parameters, pepper)?;
+        Ok(openssl::memcmp::eq(&tag, &self.tag))
+    }
+
+    /// True when no further try is allowed.
+    pub fn locked(&self) -> bool {
+        self.failures >= MAX_FAILURES
+    }
+
+    /// Tries left.
+    pub fn tries_left(&self) -> u32 {
+        MAX_FAILURES.saturating_sub(self.failures)
+    }
+}
+
+fn tag(pin: &[u8], salt: &[u8; 16], parameters: Parameters, pepper: &Pepper) -> Result<[u8; 32]> {
+    let mut stretched = Zeroizing::new([0u8; 32]);
+    openssl::kdf::argon2id(
+        None,
+        pin,
+        salt,
+        None,
+        None,
+        parameters.passes,
+        parameters.lanes,
+        parameters.memory_kib,
+        stretched.as_mut_slice(),
+    )?;
+    let key = PKey::hmac(pepper.0.as_slice())?;
+    let mut signer = Signer::new(MessageDigest::sha256(), &key)?;
+    signer.update(stretched.as_slice())?;
+    let mut tag = [0; 32];
+    signer.sign(&mut tag)?;
+    Ok(tag)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pepper(byte: u8) -> Pepper {
+        Pepper::new(Zeroizing::new([byte; 32]))
+    }
+
+    #[test]
+    fn only_the_pin_with_its_pepper_matches() {
+        let verifier = PinVerifier::new(b"1234", &pepper(1)).unwrap();
+        assert!(verifier.matches(b"1234", &pepper(1)).unwrap());
+        assert!(!verifier.matches(b"1235", &pepper(1)).unwrap());
+        assert!(!verifier.matches(b"1234", &pepper(2)).unwrap());
+        assert!(!verifier.matches(b"", &pepper(1)).unwrap());
+    }
+
+    #[test]
+    fn a_pin_of_a_wrong_length_is_refused() {
+        for length in [0, 3, 256] {
+            let error = PinVerifier::new(&vec![b'1'; length], &pepper(1)).unwrap_err();
+            assert_eq!(error, Error::PinLenRange { length, min: 4, max: 255 });
+        }
+    }
+}

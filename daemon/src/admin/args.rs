@@ -1,0 +1,174 @@
+//! The arguments of a verb, checked against its row of table 5.
+
+use claviger_protocol::Bytes;
+use claviger_protocol::admin::{ArgumentKind, ArgumentValue, Request, Verb};
+
+use crate::error::{Error, Result};
+use crate::kms::algorithm::quoted;
+
+/// Arguments that every verb takes: where names without a path are looked for.
+const SCOPE: &[&str] = &["project", "location"];
+
+/// What a verb was given: arguments that its row has, each once, of the right kind.
+pub struct Args(Vec<(String, ArgumentValue)>);
+
+impl Args {
+    /// Checks a request against the verb's row.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for an argument that is unknown, repeated, missing, of another kind, or none of the
+    /// choices.
+    pub fn read(verb: &Verb, request: Request) -> Result<Args> {
+        let mut arguments: Vec<(String, ArgumentValue)> = Vec::with_capacity(request.arguments.len());
+        for (name, value) in request.arguments {
+            if arguments.iter().any(|(other, _)| *other == name) {
+                return refuse(format!("the argument {} is given twice", quoted(&name)));
+            }
+            let row = verb.arguments.iter().find(|row| row.name == name);
+            let kind = match row {
+                Some(row) => row.kind,
+                None if SCOPE.contains(&name.as_str()) => ArgumentKind::Text,
+                None => return refuse(format!("{} has no argument {}", verb.path, quoted(&name))),
+            };
+            let value = checked(kind, value).map_err(|why| {
+                let message = format!("the argument {name} of {} {why}", verb.path);
+                Error::InvalidArgument { message }
+            })?;
+            arguments.push((name, value));
+        }
+        let args = Args(arguments);
+        match verb.arguments.iter().find(|row| row.required && args.value(row.name).is_none()) {
+            Some(missing) => refuse(format!("{} needs the argument {}", verb.path, missing.name)),
+            None => Ok(args),
+        }
+    }
+
+    /// A text, if it is given.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        match self.value(name) {
+            Some(ArgumentValue::Text(text)) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// A text that the verb cannot do without.
+    ///
+    /// # Errors
+    /// `InvalidArgument` when it is missing.
+    pub fn required(&self, name: &str) -> Result<&str> {
+        self.text(name).ok_or_else(|| Error::InvalidArgument { message: format!("{name} is missing") })
+    }
+
+    /// True when a flag is given.
+    pub fn flag(&self, name: &str) -> bool {
+        self.value(name).is_some()
+    }
+
+    /// The content of a file, if it is given.
+    pub fn bytes(&self, name: &str) -> Option<&Bytes> {
+        match self.value(name) {
+            Some(ArgumentValue::Bytes(bytes)) => Some(bytes),
+            _ => None,
+        }
+    }
+
+    /// Texts that may be several; none are given: empty.
+    pub fn list(&self, name: &str) -> &[String] {
+        match self.value(name) {
+            Some(ArgumentValue::List(list)) => list,
+            _ => &[],
+        }
+    }
+
+    fn value(&self, name: &str) -> Option<&ArgumentValue> {
+        self.0.iter().find(|(given, _)| given == name).map(|(_, value)| value)
+    }
+}
+
+/// The value if it is of this kind, choices in the spelling of the row; else why not.
+fn checked(kind: ArgumentKind, value: ArgumentValue) -> std::result::Result<ArgumentValue, String> {
+    use ArgumentKind::*;
+    match (kind, value) {
+        (Positional | Text, ArgumentValue::Text(text)) => Ok(ArgumentValue::Text(text)),
+        (PositionalList, ArgumentValue::List(list)) if !list.is_empty() => Ok(ArgumentValue::List(list)),
+        (Flag, ArgumentValue::Flag) => Ok(ArgumentValue::Flag),
+        (File | PinFile, ArgumentValue::Bytes(bytes)) => Ok(ArgumentValue::Bytes(bytes)),
+        (Choice(choices), ArgumentValue::Text(text)) => {
+            let spelled = text.to_ascii_lowercase().replace('_', "-");
+            if choices.contains(&spelled.as_str()) {
+                Ok(ArgumentValue::Text(spelled))
+            } else {
+                Err(format!("is {}, which is none of {}", quoted(&text), choices.join(", ")))
+            }
+        }
+        (Local, _) => Err("is never sent to the daemon".to_owned()),
+        _ => Err("is of another kind".to_owned()),
+    }
+}
+
+fn refuse<T>(message: String) -> Result<T> {
+    Err(Error::InvalidArgument { message })
+}
+
+#[cfg(test)]
+mod tests {
+    use claviger_protocol::admin;
+
+    use super::*;
+
+    fn text(text: &str) -> ArgumentValue {
+        ArgumentValue::Text(text.to_owned())
+    }
+
+    fn read(verb: u16, arguments: &[(&str, ArgumentValue)]) -> Result<Args> {
+        let arguments = arguments.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+        Args::read(admin::verb(verb).unwrap(), Request { arguments })
+    }
+
+    fn message(result: Result<Args>) -> String {
+        match result.err().unwrap() {
+            Error::InvalidArgument { message } => message,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn arguments_are_read_by_name_and_kind() {
+        let args = read(
+            10,
+            &[
+                ("name", text("r")),
+                ("so-pin-file", ArgumentValue::Bytes(b"1234".into())),
+                ("p11-destroy", text("IMMEDIATE")),
+                ("location", text("here")),
+            ],
+        )
+        .unwrap();
+        assert_eq!(args.required("name").unwrap(), "r");
+        assert_eq!(&args.bytes("so-pin-file").unwrap()[..], b"1234");
+        assert_eq!(args.text("p11-destroy"), Some("immediate"));
+        assert_eq!(args.text("location"), Some("here"));
+        assert_eq!(args.text("token-label"), None);
+        assert!(args.required("token-label").is_err() && !args.flag("token-label"));
+
+        let versions = ArgumentValue::List(vec!["1".into(), "2".into()]);
+        let args = read(43, &[("versions", versions), ("keyring", text("r")), ("key", text("k"))]).unwrap();
+        assert_eq!(args.list("versions"), ["1", "2"]);
+        assert!(args.list("keyring").is_empty());
+    }
+
+    #[test]
+    fn what_the_row_does_not_have_is_refused() {
+        assert_eq!(message(read(11, &[("keyring", text("r"))])), r#"keyrings list has no argument "keyring""#);
+        let twice = [("name", text("r")), ("name", text("r"))];
+        assert_eq!(message(read(12, &twice)), r#"the argument "name" is given twice"#);
+        assert_eq!(message(read(12, &[])), "keyrings describe needs the argument name");
+        assert!(message(read(12, &[("name", ArgumentValue::Flag)])).ends_with("is of another kind"));
+        let profile = [("name", text("r")), ("profile", text("lab"))];
+        assert!(message(read(10, &profile)).ends_with(r#"is "lab", which is none of standard, strict, legacy"#));
+        let local = [("version", text("1")), ("keyring", text("r")), ("key", text("k")), ("output-file", text("/x"))];
+        assert!(message(read(48, &local)).ends_with("is never sent to the daemon"));
+        let none = [("versions", ArgumentValue::List(vec![])), ("keyring", text("r")), ("key", text("k"))];
+        assert!(message(read(43, &none)).ends_with("is of another kind"));
+    }
+}

@@ -1,0 +1,63 @@
+//! `import-jobs …`.
+
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::{Call, json};
+use crate::error::{Error, Result};
+use crate::kms::algorithm::ProtectionLevel;
+use crate::kms::import::{ImportMethod, NewImportJob, effective_state, job_name};
+use crate::kms::state::ImportJobState;
+use crate::kms::time::Time;
+
+/// Between two looks at a job that is being waited for.
+const WAIT_STEP: Duration = Duration::from_millis(50);
+/// Longest wait for a job: many times what RSA-4096 takes, also behind other jobs.
+const MAX_WAIT: Duration = Duration::from_secs(120);
+
+/// `import-jobs create`
+pub fn create(call: &Call<'_>) -> Result<Value> {
+    let token = call.ring("keyring")?;
+    let new = NewImportJob {
+        id: call.job_id(&token, "name")?,
+        method: ImportMethod::parse(call.args.required("import-method")?)?,
+        protection_level: ProtectionLevel::parse(call.args.required("protection-level")?)?,
+    };
+    let job = call.daemon.create_import_job(&token, new)?;
+    json::job(&token, &job, call.now)
+}
+
+/// `import-jobs list`: by name.
+pub fn list(call: &Call<'_>) -> Result<Value> {
+    let token = call.ring("keyring")?;
+    call.daemon.catalog.jobs(&token.uid).iter().map(|job| json::job(&token, job, call.now)).collect()
+}
+
+/// `import-jobs describe`
+pub fn describe(call: &Call<'_>) -> Result<Value> {
+    let token = call.ring("keyring")?;
+    let job = call.job(&token, "name")?;
+    json::job(&token, &job, call.now)
+}
+
+/// `import-jobs wait`
+pub fn wait(call: &Call<'_>) -> Result<Value> {
+    let token = call.ring("keyring")?;
+    let until = Instant::now() + MAX_WAIT;
+    loop {
+        let job = call.job(&token, "name")?;
+        let state = effective_state(&job, Time::now());
+        match state {
+            ImportJobState::Active => return json::job(&token, &job, Time::now()),
+            ImportJobState::PendingGeneration if Instant::now() < until => std::thread::sleep(WAIT_STEP),
+            _ => {
+                return Err(Error::WrongState {
+                    resource: job_name(&token, &job),
+                    field: "import_job.state",
+                    state: state.name(),
+                });
+            }
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! Resources as JSON documents, in Google Cloud KMS's names: camelCase, times in RFC 3339, durations in seconds,
+//! bytes in base64. False and empty fields are left out.
+
+use openssl::base64::encode_block;
+use openssl::pkey::PKey;
+use serde_json::{Map, Value, json};
+
+use crate::catalog::{KeyCell, VersionCell};
+use crate::error::{Error, Result};
+use crate::kms::algorithm::{Algorithm, ProtectionLevel};
+use crate::kms::import::{effective_state, job_name, reimport_eligible};
+use crate::kms::record::{ImportJob, P11Destroy, Profile};
+use crate::kms::state::{ImportJobState, VersionState};
+use crate::kms::time::Time;
+use crate::token::Token;
+
+/// Token profiles by the words of the command line.
+pub const PROFILES: &[(&str, Profile)] =
+    &[("standard", Profile::Standard), ("strict", Profile::Strict), ("legacy", Profile::Legacy)];
+
+/// What `C_DestroyObject` does, by the words of the command line.
+pub const P11_DESTROY: &[(&str, P11Destroy)] = &[
+    ("schedule", P11Destroy::Schedule),
+    ("immediate", P11Destroy::Immediate),
+    ("deny", P11Destroy::Deny),
+];
+
+/// The word for a value.
+fn word<T: PartialEq>(words: &[(&'static str, T)], value: &T) -> Option<&'static str> {
+    words.iter().find(|(_, other)| other == value).map(|(word, _)| *word)
+}
+
+/// An object of the fields that are not empty.
+pub fn object<'a>(fields: impl IntoIterator<Item = (&'a str, Value)>) -> Value {
+    let is_empty = |value: &Value| match value {
+        Value::Null | Value::Bool(false) => true,
+        Value::String(text) => text.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        Value::Object(fields) => fields.is_empty(),
+        Value::Bool(true) | Value::Number(_) => false,
+    };
+    let kept = fields.into_iter().filter(|(_, value)| !is_empty(value));
+    Value::Object(kept.map(|(name, value)| (name.to_owned(), value)).collect::<Map<_, _>>())
+}
+
+/// A key ring.
+pub fn ring(token: &Token) -> Value {
+    let ring = token.ring();
+    object([
+        ("name", json!(ring.name.to_string())),
+        ("createTime", time(Some(ring.create_time))),
+        ("tokenLabel", json!(String::from_utf8_lossy(&ring.token_label))),
+        ("tokenSerial", json!(ring.token_serial)),
+        ("slot", json!(ring.slot)),
+        ("profile", json!(word(PROFILES, &ring.profile))),
+        ("p11Destroy", json!(word(P11_DESTROY, &ring.p11_destroy))),
+        ("etag", etag(ring.etag)),
+    ])
+}
+
+/// A key, with its primary version.
+pub fn key(cell: &KeyCell, now: Time) -> Value {
+    let key = cell.record();
+    let primary = key.primary.and_then(|number| cell.version(number));
+    let labels: Map<_, _> = key.labels.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
+    object([
+        ("name", json!(cell.name)),
+        ("purpose", json!(key.purpose.name())),
+        ("versionTemplate", template(key.algorithm, key.protection_level)),
+        ("keyState", json!(key_state(cell, now))),
+        ("primary", primary.map_or(Value::Null, |version| self::version(cell, &version, now))),
+        ("createTime", time(Some(key.create_time))),
+        ("labels", Value::Object(labels)),
+        ("description", json!(key.description)),
+        ("importOnly", json!(key.import_only)),
+        ("destroyScheduledDuration", duration(key.destroy_scheduled_millis)),
+        ("madeByPkcs11", json!(key.made_by_pkcs11)),
+        ("etag", etag(key.etag)),
+    ])
+}
+
+/// What a key's versions come to, in the words of clouds that give keys a state.
+fn key_state(cell: &KeyCell, now: Time) -> &'static str {
+    let states: Vec<_> = cell.versions().iter().map(|version| version.state(now)).collect();
+    let key = cell.record();
+    let awaits_import = states.is_empty() && key.import_only;
+    if states.contains(&VersionState::Enabled) {
+        "ENABLED"
+    } else if states.contains(&VersionState::Disabled) {
+        "DISABLED"
+    } else if states.contains(&VersionState::DestroyScheduled) {
+        "PENDING_DELETION"
+    } else if awaits_import || states.contains(&VersionState::PendingImport) {
+        "PENDING_IMPORT"
+    } else if states.is_empty() {
+        "EMPTY"
+    } else {
+        "DESTROYED"
+    }
+}
+
+/// A version.
+pub fn version(key: &KeyCell, cell: &VersionCell, now: Time) -> Value {
+    let (record, state) = (cell.record(), cell.state(now));
+    let only_in = |wanted: VersionState, value: Value| if state == wanted { value } else { Value::Null };
+    let mut document = object([
+        ("name", json!(cell.name)),
+        ("state", json!(state.name())),
+        ("protectionLevel", json!(key.record().protection_level.name())),
+        ("algorithm", json!(record.algorithm.name())),
+        ("createTime", time(Some(record.create_time))),
+        ("generateTime", time(record.generate_time)),
+        ("destroyTime", only_in(VersionState::DestroyScheduled, time(record.destroy_time))),
+        ("destroyEventTime", only_in(VersionState::Destroyed, time(record.destroy_event_time))),
+        ("importJob", json!(record.import_job)),
+        ("importTime", time(record.import_time)),
+        (
+            "importFailureReason",
+            only_in(VersionState::ImportFailed, json!(record.import_failure_reason.map(|reason| reason.name()))),
+        ),
+        ("etag", etag(record.etag)),
+    ]);
+    let was_imported = record.import_job.is_some() || record.import_time.is_some();
+    if let (true, Value::Object(fields)) = (was_imported, &mut document) {
+        // Said even when it is false: whether material can come back matters before it is destroyed.
+        fields.insert("reimportEligible".to_owned(), json!(reimport_eligible(&record, state)));
+    }
+    document
+}
+
+/// One item of a batch.
+pub fn batch_item(name: &str, outcome: std::result::Result<Value, &Error>) -> Value {
+    let document = |fields: &Value, field: &str| fields.get(field).cloned().unwrap_or_default();
+    let mut item = match &outcome {
+        Ok(version) => object([
+            ("name", json!(name)),
+            ("state", document(version, "state")),
+            ("destroyTime", document(version, "destroyTime")),
+        ]),
+        Err(error) => object([("name", json!(name)), ("error", failure(error))]),
+    };
+    if let Value::Object(fields) = &mut item {
+        // Said even when it is false: scripts select the items by it.
+        fields.insert("ok".to_owned(), json!(outcome.is_ok()));
+    }
+    item
+}
+
+/// An error as it is shown inside a document.
+fn failure(error: &Error) -> Value {
+    json!({"code": error.code().name(), "message": error.to_string(), "reason": error.reason()})
+}
+
+/// An import job.
+///
+/// # Errors
+/// When its public key cannot be read.
+pub fn job(token: &Token, job: &ImportJob, now: Time) -> Result<Value> {
+    let state = effective_state(job, now);
+    let public_key = match &job.public_key {
+        Some(der) if state == ImportJobState::Active => json!({"pem": pem(der)?}),
+        _ => Value::Null,
+    };
+    Ok(object([
+        ("name", json!(job_name(token, job))),
+        ("importMethod", json!(job.method.name())),
+        ("protectionLevel", json!(job.protection_level.name())),
+        ("state", json!(state.name())),
+        ("createTime", time(Some(job.create_time))),
+        ("generateTime", time(job.generate_time)),
+        ("expireTime", time(Some(job.expire_time))),
+        ("expireEventTime", time(job.expire_event_time)),
+        ("publicKey", public_key),
+        ("etag", etag(job.etag)),
+    ]))
+}
+
+/// The public key of a version. `der` is `SubjectPublicKeyInfo`.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn public_key(key: &KeyCell, cell: &VersionCell, der: &[u8], as_der: bool) -> Result<Value> {
+    let (format, field, text) = match as_der {
+        true => ("DER", "der", encode_block(der)),
+        false => ("PEM", "pem", pem(der)?),
+    };
+    Ok(object([
+        ("name", json!(cell.name)),
+        ("algorithm", json!(cell.record().algorithm.name())),
+        ("protectionLevel", json!(key.record().protection_level.name())),
+        ("publicKeyFormat", json!(format)),
+        (field, json!(text)),
+    ]))
+}
+
+fn template(algorithm: Algorithm, level: ProtectionLevel) -> Value {
+    json!({"algorithm": algorithm.name(), "protectionLevel": level.name()})
+}
+
+fn time(time: Option<Time>) -> Value {
+    time.map_or(Value::Null, |time| json!(time.rfc3339()))
+}
+
+/// `2592000s`.
+fn duration(millis: u64) -> Value {
+    json!(match millis % 1000 {
+        0 => format!("{}s", millis / 1000),
+        rest => format!("{}.{rest:03}s", millis / 1000),
+    })
+}
+
+fn etag(number: u64) -> Value {
+    json!(number.to_string())
+}
+
+fn pem(der: &[u8]) -> Result<String> {
+    let pem = PKey::public_key_from_der(der)?.public_key_to_pem()?;
+    String::from_utf8(pem).map_err(|_| Error::Internal { detail: "PEM that is no text".to_owned() })
+}

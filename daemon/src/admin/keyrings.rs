@@ -1,0 +1,44 @@
+//! `keyrings …`.
+
+use serde_json::Value;
+
+use super::{Call, json};
+use crate::error::{Error, Result};
+use crate::kms::record::{P11Destroy, Profile};
+use crate::kms::rings::NewRing;
+
+/// `keyrings create`
+pub fn create(call: &Call<'_>) -> Result<Value> {
+    let args = &call.args;
+    let token = call.daemon.create_ring(NewRing {
+        name: call.ring_name("name")?,
+        token_label: args.text("token-label").map(|label| label.as_bytes().to_vec()),
+        profile: chosen(json::PROFILES, args.text("profile"))?.unwrap_or(Profile::Standard),
+        p11_destroy: chosen(json::P11_DESTROY, args.text("p11-destroy"))?.unwrap_or(P11Destroy::Schedule),
+        so_pin: args.bytes("so-pin-file").map(|pin| &pin[..]),
+        user_pin: args.bytes("user-pin-file").map(|pin| &pin[..]),
+    })?;
+    Ok(json::ring(&token))
+}
+
+/// `keyrings list`
+pub fn list(call: &Call<'_>) -> Result<Value> {
+    let mut tokens = call.daemon.catalog.tokens();
+    tokens.sort_by_key(|token| token.ring().name.clone());
+    Ok(tokens.iter().map(|token| json::ring(token)).collect())
+}
+
+/// `keyrings describe`
+pub fn describe(call: &Call<'_>) -> Result<Value> {
+    Ok(json::ring(&*call.ring("name")?))
+}
+
+/// The value of a word that the row of the verb offers.
+fn chosen<T: Copy>(words: &[(&str, T)], text: Option<&str>) -> Result<Option<T>> {
+    let Some(text) = text else { return Ok(None) };
+    let found = words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
+    match found {
+        Some(value) => Ok(Some(value)),
+        None => Err(Error::Internal { detail: format!("table 5 offers {text}, which the daemon does not know") }),
+    }
+}

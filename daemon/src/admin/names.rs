@@ -1,0 +1,236 @@
+//! Resource names: ids within the verb's scope, or full names, to what they name.
+
+use std::sync::Arc;
+
+use crate::catalog::{KeyCell, VersionCell};
+use crate::error::{Error, Result};
+use crate::kms::algorithm::quoted;
+use crate::kms::keys::check_id;
+use crate::kms::record::{ImportJob, RingName};
+use crate::token::Token;
+
+use super::Call;
+
+/// Project of names that give none.
+const DEFAULT_PROJECT: &str = "local";
+/// Location of names that give none.
+const DEFAULT_LOCATION: &str = "global";
+/// Longest project or location, in characters.
+const MAX_CHARS: usize = 63;
+
+const RING: &[&str; 3] = &["projects", "locations", "keyRings"];
+const KEY: &[&str; 4] = &["projects", "locations", "keyRings", "cryptoKeys"];
+const VERSION: &[&str; 5] = &["projects", "locations", "keyRings", "cryptoKeys", "cryptoKeyVersions"];
+const IMPORT_JOB: &[&str; 4] = &["projects", "locations", "keyRings", "importJobs"];
+
+impl Call<'_> {
+    /// The name of a ring that may not exist yet, from this argument.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for a name against the rules.
+    pub fn ring_name(&self, argument: &str) -> Result<RingName> {
+        let text = self.args.required(argument)?;
+        let scope = |argument, default: &str| self.args.text(argument).unwrap_or(default).to_owned();
+        let name = match path(text, RING, "key ring")? {
+            Some([project, location, id]) => ring(project, location, id),
+            _ => RingName {
+                project: scope("project", DEFAULT_PROJECT),
+                location: scope("location", DEFAULT_LOCATION),
+                id: text.to_owned(),
+            },
+        };
+        check_project(&name.project)?;
+        check_location(&name.location)?;
+        check_id("key ring", &name.id)?;
+        Ok(name)
+    }
+
+    /// The ring that this argument names.
+    ///
+    /// # Errors
+    /// `InvalidArgument`, `NotFound`.
+    pub fn ring(&self, argument: &str) -> Result<Arc<Token>> {
+        self.daemon.catalog.ring(&self.ring_name(argument)?)
+    }
+
+    /// The id of a key, import job or other resource on a ring that may not exist yet, from this argument.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for a name against the rules, or on another ring.
+    pub fn key_id(&self, token: &Token, argument: &str) -> Result<String> {
+        self.id_on(token, argument, KEY, "key")
+    }
+
+    /// As [`Call::key_id`], of an import job.
+    ///
+    /// # Errors
+    /// As of [`Call::key_id`].
+    pub fn job_id(&self, token: &Token, argument: &str) -> Result<String> {
+        self.id_on(token, argument, IMPORT_JOB, "import job")
+    }
+
+    /// The key on the ring that this argument names.
+    ///
+    /// # Errors
+    /// `InvalidArgument`, `NotFound`.
+    pub fn key(&self, token: &Token, argument: &str) -> Result<Arc<KeyCell>> {
+        let id = self.key_id(token, argument)?;
+        self.daemon.catalog.key_by_id(&token.uid, &id).ok_or_else(|| Error::NotFound {
+            resource: format!("{}/cryptoKeys/{id}", token.ring().name),
+        })
+    }
+
+    /// The import job on the ring that this argument names.
+    ///
+    /// # Errors
+    /// `InvalidArgument`, `NotFound`.
+    pub fn job(&self, token: &Token, argument: &str) -> Result<Arc<ImportJob>> {
+        let id = self.job_id(token, argument)?;
+        self.daemon.catalog.job(&token.uid, &id).ok_or_else(|| Error::NotFound {
+            resource: format!("{}/importJobs/{id}", token.ring().name),
+        })
+    }
+
+    fn id_on(
+        &self,
+        token: &Token,
+        argument: &str,
+        collections: &'static [&'static str; 4],
+        what: &str,
+    ) -> Result<String> {
+        let text = self.args.required(argument)?;
+        let id = match path(text, collections, what)? {
+            Some([project, location, ring_id, id]) => {
+                let ring = ring(project, location, ring_id);
+                if ring != token.ring().name {
+                    let message = format!("{} is not on {}", quoted(text), token.ring().name);
+                    return Err(Error::InvalidArgument { message });
+                }
+                id
+            }
+            _ => text,
+        };
+        check_id(what, id)?;
+        Ok(id.to_owned())
+    }
+}
+
+/// The version of a key that a number or a full name means.
+///
+/// # Errors
+/// `InvalidArgument` for anything else, and for a version of another key; `NotFound`.
+pub fn version(key: &KeyCell, text: &str) -> Result<Arc<VersionCell>> {
+    let number = version_number(key, text)?;
+    key.version(number).ok_or_else(|| Error::NotFound { resource: version_name(key, text) })
+}
+
+/// The number of a version that may not exist.
+///
+/// # Errors
+/// As of [`version`], but for `NotFound`.
+pub fn version_number(key: &KeyCell, text: &str) -> Result<u32> {
+    let digits = match path(text, VERSION, "version")? {
+        Some(_) => text.strip_prefix(&format!("{}/cryptoKeyVersions/", key.name)).ok_or_else(|| {
+            Error::InvalidArgument { message: format!("{} is no version of {}", quoted(text), key.name) }
+        })?,
+        None => text,
+    };
+    let is_number = digits.bytes().all(|byte| byte.is_ascii_digit()) && !digits.starts_with('0');
+    digits.parse().ok().filter(|_| is_number).ok_or_else(|| Error::InvalidArgument {
+        message: format!("{} is no version number", quoted(text)),
+    })
+}
+
+/// The full name of what a person called a version, whether or not it exists.
+pub fn version_name(key: &KeyCell, text: &str) -> String {
+    match version_number(key, text) {
+        Ok(number) => format!("{}/cryptoKeyVersions/{number}", key.name),
+        Err(_) => text.to_owned(),
+    }
+}
+
+fn ring(project: &str, location: &str, id: &str) -> RingName {
+    RingName { project: project.to_owned(), location: location.to_owned(), id: id.to_owned() }
+}
+
+/// The ids in a full name with exactly these collections; none for a text without a slash, which is an id.
+fn path<'a, const N: usize>(
+    text: &'a str,
+    collections: &[&str; N],
+    what: &str,
+) -> Result<Option<[&'a str; N]>> {
+    if !text.contains('/') {
+        return Ok(None);
+    }
+    let segments: Vec<_> = text.split('/').collect();
+    let fits = segments.len() == 2 * N
+        && collections.iter().zip(segments.chunks_exact(2)).all(|(name, pair)| pair.first() == Some(name));
+    if !fits {
+        let form: Vec<_> = collections.iter().map(|name| format!("{name}/…")).collect();
+        return Err(Error::InvalidArgument {
+            message: format!("{} is neither the id of a {what} nor {}", quoted(text), form.join("/")),
+        });
+    }
+    let mut ids = [""; N];
+    for (id, pair) in ids.iter_mut().zip(segments.chunks_exact(2)) {
+        *id = pair.last().copied().unwrap_or_default();
+    }
+    Ok(Some(ids))
+}
+
+fn check_project(project: &str) -> Result<()> {
+    let legal = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit();
+    let fits = (1..=MAX_CHARS).contains(&project.len())
+        && project.bytes().next().is_some_and(legal)
+        && project.bytes().all(|c| legal(c) || matches!(c, b'.' | b':' | b'-'));
+    if fits {
+        return Ok(());
+    }
+    let message = format!(
+        "{} is no project: a lower-case letter or digit, then at most 62 of those, dots, colons and -",
+        quoted(project)
+    );
+    Err(Error::InvalidArgument { message })
+}
+
+fn check_location(location: &str) -> Result<()> {
+    let legal = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-';
+    if (1..=MAX_CHARS).contains(&location.len()) && location.bytes().all(legal) {
+        return Ok(());
+    }
+    let message =
+        format!("{} is no location: 1 to 63 lower-case letters, digits and - are", quoted(location));
+    Err(Error::InvalidArgument { message })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn full_names_have_exactly_their_collections() {
+        assert_eq!(path("r", RING, "key ring"), Ok(None));
+        assert_eq!(path("projects/p/locations/l/keyRings/r", RING, "key ring"), Ok(Some(["p", "l", "r"])));
+        for wrong in ["/", "keyRings/r", "projects/p/locations/l/keyRings/r/", "projects/p/keyRings/r/locations/l"] {
+            assert!(path(wrong, RING, "key ring").is_err(), "{wrong}");
+        }
+        let error = path("keyRings/r", RING, "key ring").unwrap_err().to_string();
+        assert!(error.ends_with("projects/…/locations/…/keyRings/…"), "{error}");
+    }
+
+    #[test]
+    fn projects_and_locations_keep_their_rules() {
+        for good in ["local", "0", "a.b:c-d", &"a".repeat(63)] {
+            check_project(good).unwrap();
+        }
+        for bad in ["", "-a", "A", "a_b", &"a".repeat(64)] {
+            assert!(check_project(bad).is_err(), "{bad}");
+        }
+        for good in ["global", "eu-1", "-"] {
+            check_location(good).unwrap();
+        }
+        for bad in ["", "Global", "eu.1", &"a".repeat(64)] {
+            assert!(check_location(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,300 @@
+//! Applications: what one `C_Initialize … C_Finalize` of one process holds in the daemon.
+//!
+//! An application may have several connections, one per thread that is in a call. Sessions, logins and session
+//! objects belong to the application and are freed when its last connection closes, whatever ended it.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, RwLock};
+use std::time::Duration;
+
+use claviger_protocol::Bytes;
+use claviger_protocol::frame::ApplicationTicket;
+use claviger_protocol::template::Attribute;
+
+use crate::error::{Error, Result};
+use crate::kms::time::Time;
+use crate::lock;
+use crate::object::{Home, Object};
+use crate::server::Peer;
+use crate::session::Session;
+use crate::store::Records;
+
+/// Sessions one application may have open.
+pub const MAX_SESSIONS: usize = 4096;
+/// Session objects one application may have.
+pub const MAX_SESSION_OBJECTS: usize = 16_384;
+/// How often a call that waits for a slot event looks whether its client is still there.
+const WAIT_STEP: Duration = Duration::from_secs(1);
+
+/// Who is logged in on a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum User {
+    /// The security officer.
+    So,
+    /// The normal user.
+    User,
+}
+
+/// One application.
+pub struct Application {
+    /// Names it among the applications.
+    pub id: u64,
+    /// Who started it.
+    pub peer: Peer,
+    /// Proves that a further connection belongs to it.
+    secret: Bytes,
+    /// Open connections; guarded by the list of applications.
+    connections: AtomicU64,
+    /// Set by `C_Finalize` and by the end of the last connection.
+    ended: AtomicBool,
+    sessions: RwLock<HashMap<u64, Arc<Session>>>,
+    logins: RwLock<HashMap<u64, User>>,
+    objects: RwLock<HashMap<u64, Arc<Object>>>,
+    /// Slots whose tokens `C_WaitForSlotEvent` has told of, or that were there from the start.
+    known_slots: Mutex<Vec<u64>>,
+}
+
+/// All applications, and the bell that rings when something happens that one may wait for.
+#[derive(Default)]
+pub struct Applications {
+    by_id: Mutex<HashMap<u64, Arc<Application>>>,
+    last_id: AtomicU64,
+    bell: (Mutex<()>, Condvar),
+}
+
+impl Applications {
+    /// A new application, with its first connection.
+    ///
+    /// # Errors
+    /// `Internal` when no random bytes are to be had.
+    pub fn start(&self, peer: Peer, slots: Vec<u64>) -> Result<Arc<Application>> {
+        let mut secret = vec![0; 32];
+        crate::crypto::random::fill(&mut secret)?;
+        let application = Arc::new(Application {
+            id: self.last_id.fetch_add(1, Ordering::Relaxed) + 1,
+            peer,
+            secret: secret.into(),
+            connections: AtomicU64::new(1),
+            ended: AtomicBool::new(false),
+            sessions: RwLock::default(),
+            logins: RwLock::default(),
+            objects: RwLock::default(),
+            known_slots: Mutex::new(slots),
+        });
+        lock::lock(&self.by_id).insert(application.id, application.clone());
+        Ok(application)
+    }
+
+    /// One more connection of an application. Nothing unless the ticket is good and the peer the same user.
+    pub fn join(&self, ticket: &ApplicationTicket, peer: Peer) -> Option<Arc<Application>> {
+        let applications = lock::lock(&self.by_id);
+        let application = applications.get(&ticket.id)?;
+        let secret_fits = ticket.secret.len() == application.secret.len()
+            && openssl::memcmp::eq(&ticket.secret, &application.secret);
+        if !secret_fits || peer.uid != application.peer.uid || application.ended.load(Ordering::Acquire) {
+            return None;
+        }
+        application.connections.fetch_add(1, Ordering::AcqRel);
+        Some(application.clone())
+    }
+
+    /// One connection less; the last one ends the application.
+    pub fn leave(&self, application: &Application) {
+        let mut applications = lock::lock(&self.by_id);
+        if application.connections.fetch_sub(1, Ordering::AcqRel) == 1 {
+            applications.remove(&application.id);
+            drop(applications);
+            self.end(application);
+        }
+    }
+
+    /// Ends an application: frees what it holds and wakes those of its calls that wait.
+    pub fn end(&self, application: &Application) {
+        application.ended.store(true, Ordering::Release);
+        lock::write(&application.sessions).clear();
+        lock::write(&application.logins).clear();
+        lock::write(&application.objects).clear();
+        self.ring();
+    }
+
+    /// Wakes all who wait for a slot event.
+    pub fn ring(&self) {
+        let _guard = lock::lock(&self.bell.0);
+        self.bell.1.notify_all();
+    }
+
+    /// True when any application has a session on this slot.
+    pub fn has_session_on(&self, slot: u64) -> bool {
+        lock::lock(&self.by_id).values().any(|application| application.session_counts(slot).0 > 0)
+    }
+
+    /// How many applications are connected.
+    pub fn count(&self) -> usize {
+        lock::lock(&self.by_id).len()
+    }
+
+    /// Waits until `event` gives something, the application ends or its client is gone.
+    ///
+    /// # Errors
+    /// `Finalized` in the last two cases.
+    pub fn wait<T>(
+        &self,
+        application: &Application,
+        alive: &dyn Fn() -> bool,
+        mut event: impl FnMut() -> Option<T>,
+    ) -> Result<T> {
+        let mut guard = lock::lock(&self.bell.0);
+        loop {
+            if application.ended.load(Ordering::Acquire) || !alive() {
+                return Err(Error::Finalized);
+            }
+            if let Some(value) = event() {
+                return Ok(value);
+            }
+            let waited = self.bell.1.wait_timeout(guard, WAIT_STEP);
+            guard = waited.unwrap_or_else(std::sync::PoisonError::into_inner).0;
+        }
+    }
+}
+
+impl Application {
+    /// What a further connection has to show.
+    pub fn ticket(&self) -> ApplicationTicket {
+        ApplicationTicket { id: self.id, secret: self.secret.clone() }
+    }
+
+    /// A slot in `present` that the application has not been told of, which it now has.
+    pub fn new_slot(&self, present: &[u64]) -> Option<u64> {
+        let mut known = lock::lock(&self.known_slots);
+        let new = present.iter().find(|slot| !known.contains(slot)).copied()?;
+        known.push(new);
+        Some(new)
+    }
+
+    /// The session with this handle.
+    ///
+    /// # Errors
+    /// `SessionHandleInvalid`.
+    pub fn session(&self, handle: u64) -> Result<Arc<Session>> {
+        lock::read(&self.sessions).get(&handle).cloned().ok_or(Error::SessionHandleInvalid)
+    }
+
+    /// Opens a session.
+    ///
+    /// # Errors
+    /// `SessionCount` beyond [`MAX_SESSIONS`].
+    pub fn open(&self, session: Session) -> Result<u64> {
+        let handle = session.handle;
+        let mut sessions = lock::write(&self.sessions);
+        if sessions.len() >= MAX_SESSIONS {
+            return Err(Error::SessionCount);
+        }
+        sessions.insert(handle, Arc::new(session));
+        Ok(handle)
+    }
+
+    /// Closes a session with its objects; closing the last one on a token logs out.
+    ///
+    /// # Errors
+    /// `SessionHandleInvalid`.
+    pub fn close(&self, handle: u64) -> Result<()> {
+        let mut sessions = lock::write(&self.sessions);
+        let session = sessions.remove(&handle).ok_or(Error::SessionHandleInvalid)?;
+        let last = !sessions.values().any(|other| other.slot == session.slot);
+        drop(sessions);
+        lock::write(&self.objects)
+            .retain(|_, object| !matches!(object.home, Home::Session { session, .. } if session == handle));
+        if last {
+            lock::write(&self.logins).remove(&session.slot);
+        }
+        Ok(())
+    }
+
+    /// Closes all sessions on a slot, which logs out.
+    pub fn close_all(&self, slot: u64) {
+        lock::write(&self.sessions).retain(|_, session| session.slot != slot);
+        self.drop_objects(|object| is_on(object, slot));
+        lock::write(&self.logins).remove(&slot);
+    }
+
+    /// Sessions on a slot: all, and the read-write ones.
+    pub fn session_counts(&self, slot: u64) -> (u64, u64) {
+        let sessions = lock::read(&self.sessions);
+        let on_slot = sessions.values().filter(|session| session.slot == slot);
+        on_slot.fold((0, 0), |(all, rw), session| (all + 1, rw + u64::from(session.read_write)))
+    }
+
+    /// Who is logged in on a slot.
+    pub fn login(&self, slot: u64) -> Option<User> {
+        lock::read(&self.logins).get(&slot).copied()
+    }
+
+    /// Notes who is logged in on a slot.
+    pub fn log_in(&self, slot: u64, user: User) {
+        lock::write(&self.logins).insert(slot, user);
+    }
+
+    /// Logs out: private session objects go, and operations on private keys end.
+    pub fn log_out(&self, slot: u64) {
+        lock::write(&self.logins).remove(&slot);
+        self.drop_objects(|object| is_on(object, slot) && object.is_private());
+        for session in lock::read(&self.sessions).values().filter(|session| session.slot == slot) {
+            lock::lock(&session.operations).end_private();
+        }
+    }
+
+    /// A session object.
+    pub fn object(&self, handle: u64) -> Option<Arc<Object>> {
+        lock::read(&self.objects).get(&handle).cloned()
+    }
+
+    /// Adds a session object.
+    ///
+    /// # Errors
+    /// `DeviceMemory` beyond [`MAX_SESSION_OBJECTS`].
+    pub fn insert(&self, object: Arc<Object>) -> Result<()> {
+        let mut objects = lock::write(&self.objects);
+        if objects.len() >= MAX_SESSION_OBJECTS {
+            return Err(Error::DeviceMemory);
+        }
+        objects.insert(object.handle, object);
+        Ok(())
+    }
+
+    /// Removes a session object.
+    pub fn remove(&self, handle: u64) {
+        lock::write(&self.objects).remove(&handle);
+    }
+
+    /// Session objects on a slot that match a template, in handle order.
+    ///
+    /// # Errors
+    /// What reading their attributes gives.
+    pub fn find(
+        &self,
+        slot: u64,
+        template: &[Attribute],
+        records: &Records,
+        now: Time,
+    ) -> Result<Vec<Arc<Object>>> {
+        let objects: Vec<_> =
+            lock::read(&self.objects).values().filter(|object| is_on(object, slot)).cloned().collect();
+        let mut found = Vec::new();
+        for object in objects {
+            if object.matches(template, records, now)? {
+                found.push(object);
+            }
+        }
+        found.sort_by_key(|object| object.handle);
+        Ok(found)
+    }
+
+    fn drop_objects(&self, gone: impl Fn(&Object) -> bool) {
+        lock::write(&self.objects).retain(|_, object| !gone(object));
+    }
+}
+
+fn is_on(object: &Object, on: u64) -> bool {
+    matches!(object.home, Home::Session { slot, .. } if slot == on)
+}

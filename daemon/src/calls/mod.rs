@@ -1,0 +1,147 @@
+//! The meaning of each C_*, one file per chapter of the standard, with the same names as the module's `abi/`.
+
+mod decrypt;
+mod digest;
+mod dual;
+mod encrypt;
+mod general;
+mod key;
+mod object;
+mod random;
+mod session;
+mod sign;
+mod slot_token;
+mod verify;
+
+use std::sync::Arc;
+
+use claviger_protocol::call::Call;
+use claviger_protocol::mechanism::{self, MechanismRow, Profiles};
+use claviger_protocol::params::Mechanism;
+use claviger_protocol::{AttributeType, MechanismType};
+
+use crate::application::{Application, User};
+use crate::daemon::Daemon;
+use crate::error::{Error, Result};
+use crate::kms::record::Profile;
+use crate::kms::time::Time;
+use crate::object::Object;
+use crate::operation::KeyUse;
+use crate::session::Session;
+use crate::token::Token;
+
+/// A call that the daemon answers.
+pub trait Handle: Call {
+    /// Performs the call.
+    ///
+    /// # Errors
+    /// The fact that stops it.
+    fn handle(self, context: &Context<'_>) -> Result<Self::Reply>;
+}
+
+/// Who calls.
+pub struct Context<'a> {
+    /// The daemon.
+    pub daemon: &'a Arc<Daemon>,
+    /// The caller's application.
+    pub application: &'a Arc<Application>,
+    /// False once the caller has closed its end.
+    pub alive: &'a dyn Fn() -> bool,
+}
+
+impl Context<'_> {
+    /// A session of the caller.
+    pub fn session(&self, handle: u64) -> Result<Arc<Session>> {
+        self.application.session(handle)
+    }
+
+    /// A read-write session of the caller.
+    pub fn read_write_session(&self, handle: u64) -> Result<Arc<Session>> {
+        let session = self.session(handle)?;
+        if session.read_write { Ok(session) } else { Err(Error::SessionReadOnly) }
+    }
+
+    /// The token in a slot; the free slot at the end has none that is initialised.
+    pub fn token(&self, slot: u64) -> Result<Arc<Token>> {
+        match self.daemon.catalog.token(slot) {
+            Some(token) => Ok(token),
+            None if slot == self.daemon.free_slot() => Err(Error::TokenNotInitialized),
+            None => Err(Error::SlotIdInvalid),
+        }
+    }
+
+    /// True when the user (not the security officer) is logged in on the session's token.
+    pub fn is_user(&self, session: &Session) -> bool {
+        self.application.login(session.slot) == Some(User::User)
+    }
+
+    /// True when the security officer is logged in on the session's token.
+    pub fn is_so(&self, session: &Session) -> bool {
+        self.application.login(session.slot) == Some(User::So)
+    }
+
+    /// An object that the session can see: private ones need the user logged in.
+    pub fn object(&self, session: &Session, handle: u64) -> Result<Arc<Object>> {
+        let object = match self.application.object(handle) {
+            Some(object) if matches!(object.home, crate::object::Home::Session { slot, .. } if slot == session.slot) => {
+                object
+            }
+            Some(_) => return Err(Error::ObjectHandleInvalid),
+            None => session.token.object(handle).ok_or(Error::ObjectHandleInvalid)?,
+        };
+        let visible = object.is_visible(Time::now()) && (!object.is_private() || self.is_user(session));
+        if visible { Ok(object) } else { Err(Error::ObjectHandleInvalid) }
+    }
+
+    /// A mechanism as the session's token offers it for a function, given by its `CKF_*` flag.
+    pub fn mechanism(
+        &self,
+        session: &Session,
+        r#type: MechanismType,
+        flag: u64,
+    ) -> Result<&'static MechanismRow> {
+        mechanism::mechanism(r#type)
+            .filter(|row| row.flags & flag != 0 && offered(row, &session.token))
+            .ok_or(Error::MechanismInvalid)
+    }
+
+    /// A key for an operation: its handle is good, its type fits the mechanism, its usage flag `usage` and
+    /// `CKA_ALLOWED_MECHANISMS` permit it, and its version is enabled.
+    pub fn key(
+        &self,
+        session: &Session,
+        handle: u64,
+        mechanism: &Mechanism,
+        row: &'static MechanismRow,
+        usage: AttributeType,
+    ) -> Result<KeyUse> {
+        let object = self.object(session, handle).map_err(|_| Error::KeyHandleInvalid)?;
+        if !object.is_key() {
+            return Err(Error::KeyHandleInvalid);
+        }
+        object.admit(Time::now())?;
+        if !object.key_type.is_some_and(|key_type| row.key_types.contains(&key_type)) {
+            return Err(Error::KeyTypeInconsistent);
+        }
+        let attributes = object.attributes();
+        if !attributes.is_true(usage) {
+            return Err(Error::KeyFunctionNotPermitted);
+        }
+        if !attributes.allows(mechanism.r#type) {
+            return Err(Error::MechanismInvalid);
+        }
+        let key = object.key(&self.daemon.records)?;
+        let awaits_login = attributes.is_true(AttributeType::ALWAYS_AUTHENTICATE);
+        Ok(KeyUse { object, key, awaits_login })
+    }
+}
+
+/// True when the token's profile has the mechanism.
+fn offered(row: &MechanismRow, token: &Token) -> bool {
+    let profile = match token.ring().profile {
+        Profile::Standard => Profiles::STANDARD,
+        Profile::Strict => Profiles::STRICT,
+        Profile::Legacy => Profiles::LEGACY,
+    };
+    row.profiles.contains(profile)
+}

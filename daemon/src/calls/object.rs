@@ -1,0 +1,261 @@
+//! Object management functions (PKCS#11 3.2, section 5.7).
+
+use std::sync::Arc;
+
+use claviger_protocol::AttributeType;
+use claviger_protocol::call::{
+    CopyObject, CreateObject, DestroyObject, FindObjects, FindObjectsFinal, FindObjectsInit,
+    GetAttributeValue, GetObjectSize, SetAttributeValue,
+};
+use claviger_protocol::object::ObjectClass;
+use claviger_protocol::template::AttributeReply;
+
+use super::{Context, Handle};
+use crate::attributes::Attributes;
+use crate::crypto::key::Key;
+use crate::error::{Error, Result};
+use crate::kms::objects::Pkcs11Key;
+use crate::kms::time::Time;
+use crate::lock;
+use crate::object::{Home, Object};
+use crate::operation::Find;
+use crate::session::Session;
+use crate::template::{self, Built, Making, Origin};
+
+impl Handle for CreateObject {
+    fn handle(self, context: &Context<'_>) -> Result<u64> {
+        let session = context.session(self.session)?;
+        let making =
+            Making { origin: Origin::Create, class: None, key_type: None, so: context.is_so(&session) };
+        let mut built = template::build(&self.template, making)?;
+        let class = built.class()?;
+        let key = if is_key(class) {
+            let key_type = built.key_type()?;
+            let key = Key::from_components(class, key_type, &|r#type| built.given.value(r#type).cloned())?;
+            template::complete(&mut built, &key, Origin::Create, None)?;
+            Some(key)
+        } else {
+            None
+        };
+        Ok(context.keep(&session, built, key, Origin::Create)?.handle)
+    }
+}
+
+impl Handle for CopyObject {
+    fn handle(self, context: &Context<'_>) -> Result<u64> {
+        let session = context.session(self.session)?;
+        let object = context.object(&session, self.object)?;
+        let attributes = template::copy(&object.attributes(), &self.template, context.is_so(&session))?;
+        let built = Built { attributes, given: Attributes::default() };
+        let key = match object.is_key() {
+            true => Some(object.key(&context.daemon.records)?),
+            false => None,
+        };
+        Ok(context.keep_shared(&session, built, key, Origin::Create)?.handle)
+    }
+}
+
+impl Handle for DestroyObject {
+    fn handle(self, context: &Context<'_>) -> Result<()> {
+        let session = context.session(self.session)?;
+        let object = context.object(&session, self.object)?;
+        if object.is_token() && !session.read_write {
+            return Err(Error::SessionReadOnly);
+        }
+        if !object.attributes().is_true(AttributeType::DESTROYABLE) {
+            return Err(Error::ActionProhibited);
+        }
+        if object.is_token() {
+            context.daemon.destroy_token_object(&session.token, &object)
+        } else {
+            context.application.remove(object.handle);
+            Ok(())
+        }
+    }
+}
+
+impl Handle for GetObjectSize {
+    fn handle(self, context: &Context<'_>) -> Result<u64> {
+        let session = context.session(self.session)?;
+        Ok(context.object(&session, self.object)?.size())
+    }
+}
+
+impl Handle for GetAttributeValue {
+    fn handle(self, context: &Context<'_>) -> Result<Vec<AttributeReply>> {
+        let session = context.session(self.session)?;
+        let object = context.object(&session, self.object)?;
+        let now = Time::now();
+        self.types.iter().map(|r#type| object.reveal(*r#type, &context.daemon.records, now)).collect()
+    }
+}
+
+impl Handle for SetAttributeValue {
+    fn handle(self, context: &Context<'_>) -> Result<()> {
+        let session = context.session(self.session)?;
+        let object = context.object(&session, self.object)?;
+        if object.is_token() && !session.read_write {
+            return Err(Error::SessionReadOnly);
+        }
+        let attributes = template::change(&object.attributes(), &self.template, context.is_so(&session))?;
+        if object.is_token() {
+            context.daemon.set_token_attributes(&session.token, &object, attributes)
+        } else {
+            object.replace_attributes(attributes);
+            Ok(())
+        }
+    }
+}
+
+impl Handle for FindObjectsInit {
+    fn handle(self, context: &Context<'_>) -> Result<()> {
+        let session = context.session(self.session)?;
+        let mut operations = lock::lock(&session.operations);
+        if operations.find.is_some() {
+            return Err(Error::OperationActive);
+        }
+        let (records, now) = (&context.daemon.records, Time::now());
+        let user = context.is_user(&session);
+        let mut rest = std::collections::VecDeque::new();
+        for object in session.token.candidates(&self.template) {
+            let visible = object.is_visible(now) && (user || !object.is_private());
+            if visible && object.matches(&self.template, records, now)? {
+                rest.push_back(object.handle);
+            }
+        }
+        for object in context.application.find(session.slot, &self.template, records, now)? {
+            if user || !object.is_private() {
+                rest.push_back(object.handle);
+            }
+        }
+        operations.find = Some(Find { rest });
+        Ok(())
+    }
+}
+
+impl Handle for FindObjects {
+    fn handle(self, context: &Context<'_>) -> Result<Vec<u64>> {
+        let session = context.session(self.session)?;
+        let mut operations = lock::lock(&session.operations);
+        let find = operations.find.as_mut().ok_or(Error::OperationNotInitialized)?;
+        let count = find.rest.len().min(usize::try_from(self.max).unwrap_or(usize::MAX)).min(MAX_FOUND);
+        Ok(find.rest.drain(..count).collect())
+    }
+}
+
+impl Handle for FindObjectsFinal {
+    fn handle(self, context: &Context<'_>) -> Result<()> {
+        let session = context.session(self.session)?;
+        let find = lock::lock(&session.operations).find.take();
+        find.map(drop).ok_or(Error::OperationNotInitialized)
+    }
+}
+
+/// Most handles in one reply of `C_FindObjects`, so that it fits a frame.
+const MAX_FOUND: usize = 65_536;
+
+fn is_key(class: ObjectClass) -> bool {
+    matches!(class, ObjectClass::PUBLIC_KEY | ObjectClass::PRIVATE_KEY | ObjectClass::SECRET_KEY)
+}
+
+impl Context<'_> {
+    /// Keeps a new object, in the token or in the session as its `CKA_TOKEN` says.
+    ///
+    /// # Errors
+    /// `SessionReadOnly` and `UserNotLoggedIn` as PKCS#11 3.2, section 5.6.1 gives them, else what the store says.
+    pub fn keep(
+        &self,
+        session: &Session,
+        built: Built,
+        key: Option<Key>,
+        origin: Origin,
+    ) -> Result<Arc<Object>> {
+        self.keep_shared(session, built, key.map(Arc::new), origin)
+    }
+
+    /// As [`Context::keep`], with a key that other objects use too.
+    pub fn keep_shared(
+        &self,
+        session: &Session,
+        built: Built,
+        key: Option<Arc<Key>>,
+        origin: Origin,
+    ) -> Result<Arc<Object>> {
+        let attributes = built.attributes;
+        self.check_may_keep(session, &attributes)?;
+        if !attributes.is_true(AttributeType::TOKEN) {
+            return self.keep_in_session(session, attributes, key);
+        }
+        let holds_secret =
+            matches!(attributes.class(), Some(ObjectClass::PRIVATE_KEY | ObjectClass::SECRET_KEY));
+        let token = &session.token;
+        match key {
+            Some(key) if holds_secret => {
+                let material = key.to_material()?;
+                let generated = origin == Origin::Generate;
+                let new = Pkcs11Key { objects: vec![attributes], material: &material, generated };
+                let objects = self.daemon.create_pkcs11_key(token, new)?;
+                objects.into_iter().next().ok_or(Error::ObjectHandleInvalid)
+            }
+            _ => self.daemon.create_plain_object(token, attributes),
+        }
+    }
+
+    /// Keeps the two halves of a generated pair: public first, then private.
+    ///
+    /// # Errors
+    /// As [`Context::keep`].
+    pub fn keep_pair(
+        &self,
+        session: &Session,
+        public: Built,
+        private: Built,
+        key: Key,
+    ) -> Result<(u64, u64)> {
+        self.check_may_keep(session, &public.attributes)?;
+        self.check_may_keep(session, &private.attributes)?;
+        let in_token = |built: &Built| built.attributes.is_true(AttributeType::TOKEN);
+        if in_token(&public) && in_token(&private) {
+            let material = key.to_material()?;
+            let objects = vec![private.attributes, public.attributes];
+            let new = Pkcs11Key { objects, material: &material, generated: true };
+            let objects = self.daemon.create_pkcs11_key(&session.token, new)?;
+            return match objects.as_slice() {
+                [private, public] => Ok((public.handle, private.handle)),
+                _ => Err(Error::ObjectHandleInvalid),
+            };
+        }
+        let public_key = key.public()?;
+        let private = self.keep(session, private, Some(key), Origin::Generate)?;
+        let public = self.keep(session, public, Some(public_key), Origin::Generate)?;
+        Ok((public.handle, private.handle))
+    }
+
+    /// True only if this session may make an object with these attributes.
+    ///
+    /// # Errors
+    /// `SessionReadOnly`, `UserNotLoggedIn`.
+    pub fn check_may_keep(&self, session: &Session, attributes: &Attributes) -> Result<()> {
+        if attributes.is_true(AttributeType::TOKEN) && !session.read_write {
+            return Err(Error::SessionReadOnly);
+        }
+        if attributes.is_true(AttributeType::PRIVATE) && !self.is_user(session) {
+            return Err(Error::UserNotLoggedIn);
+        }
+        Ok(())
+    }
+
+    fn keep_in_session(
+        &self,
+        session: &Session,
+        mut attributes: Attributes,
+        key: Option<Arc<Key>>,
+    ) -> Result<Arc<Object>> {
+        let uid = crate::kms::rings::new_uid()?;
+        attributes.set(AttributeType::UNIQUE_ID, crate::object::HexUid::from(&uid).into());
+        let home = Home::Session { session: session.handle, slot: session.slot };
+        let object = Arc::new(Object::new(self.daemon.handles.next(), home, attributes, key)?);
+        self.application.insert(object.clone())?;
+        Ok(object)
+    }
+}

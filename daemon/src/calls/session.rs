@@ -1,0 +1,199 @@
+//! Session management functions (PKCS#11 3.2, section 5.6).
+
+use claviger_protocol::Bytes;
+use claviger_protocol::call::{
+    CloseAllSessions, CloseSession, GetOperationState, GetSessionInfo, GetSessionValidationFlags, Login,
+    LoginUser, Logout, OpenSession, Output, SessionCancel, SessionInfo, SetOperationState,
+};
+use claviger_protocol::flags::{mechanism, session as session_flags, user};
+
+use super::{Context, Handle};
+use crate::access::login;
+use crate::application::User;
+use crate::error::{Error, Result};
+use crate::lock;
+use crate::operation::KeyUse;
+use crate::session::Session;
+
+impl Handle for OpenSession {
+    fn handle(self, context: &Context<'_>) -> Result<u64> {
+        if self.flags & session_flags::SERIAL_SESSION == 0 {
+            return Err(Error::SessionParallelNotSupported);
+        }
+        if self.flags & session_flags::ASYNC_SESSION != 0 {
+            return Err(Error::SessionAsyncNotSupported);
+        }
+        let token = context.token(self.slot)?;
+        let read_write = self.flags & session_flags::RW_SESSION != 0;
+        if !read_write && context.application.login(self.slot) == Some(User::So) {
+            return Err(Error::SessionReadWriteSoExists);
+        }
+        context.application.open(Session::new(context.daemon.handles.next(), token, read_write))
+    }
+}
+
+impl Handle for CloseSession {
+    fn handle(self, context: &Context<'_>) -> Result<()> {
+        context.application.close(self.session)
+    }
+}
+
+impl Handle for CloseAllSessions {
+    fn handle(self, context: &Context<'_>) -> Result<()> {
+        match context.token(self.slot) {
+            Ok(_) | Err(Error::TokenNotInitialized) => context.application.close_all(self.slot),
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+}
+
+impl Handle for GetSessionInfo {
+    fn handle(self, context: &Context<'_>) -> Result<SessionInfo> {
+        let session = context.session(self.session)?;
+        let read_write = if session.read_write { session_flags::RW_SESSION } else { 0 };
+        Ok(SessionInfo {
+            slot: session.slot,
+            state: session.state(context.application.login(session.slot)),
+            flags: session_flags::SERIAL_SESSION | read_write,
+            device_error: 0,
+        })
+    }
+}
+
+impl Handle for SessionCancel {
+    fn handle(self, context: &Context<'_>) -> Result<()> {
+        let session = context.session(self.session)?;
+        let mut operations = lock::lock(&session.operations);
+        let named = |flag: u64| self.flags & flag != 0;
+        if named(mechanism::FIND_OBJECTS) {
+            operations.find = None;
+        }
+        if named(mechanism::ENCRYPT) {
+            operations.encrypt = None;
+        }
+        if named(mechanism::DECRYPT) {
+            operations.decrypt = None;
+        }
+        if named(mechanism::DIGEST) {
+            operations.digest = None;
+        }
+        if named(mechanism::SIGN) {
+            operations.sign = None;
+        }
+        if named(mechanism::SIGN_RECOVER) {
+            operations.sign_recover = None;
+        }
+        if named(mechanism::VERIFY) {
+            operations.verify = None;
+        }
+        if named(mechanism::VERIFY_RECOVER) {
+            operations.verify_recover = None;
+        }
+        Ok(())
+    }
+}
+
+impl Handle for GetOperationState {
+    fn handle(self, context: &Context<'_>) -> Result<Output> {
+        let session = context.session(self.session)?;
+        let operations = lock::lock(&session.operations);
+        let digest = operations.digest.as_ref().ok_or(Error::OperationNotInitialized)?;
+        digest.save(self.room)
+    }
+}
+
+impl Handle for SetOperationState {
+    fn handle(self, context: &Context<'_>) -> Result<()> {
+        let session = context.session(self.session)?;
+        if self.encryption_key != 0 || self.authentication_key != 0 {
+            return Err(Error::KeyNotNeeded);
+        }
+        let digest = crate::operation::DigestOperation::restore(&self.state)?;
+        lock::lock(&session.operations).digest = Some(digest);
+        Ok(())
+    }
+}
+
+impl Handle for Login {
+    fn handle(self, context: &Context<'_>) -> Result<()> {
+        let session = context.session(self.session)?;
+        let pin = self.pin.ok_or(Error::ArgumentsBad)?;
+        match self.user_type {
+            user::SO => log_in(context, &session, User::So, &pin),
+            user::USER => log_in(context, &session, User::User, &pin),
+            user::CONTEXT_SPECIFIC => log_in_for_operation(context, &session, &pin),
+            _ => Err(Error::UserTypeInvalid),
+        }
+    }
+}
+
+impl Handle for LoginUser {
+    /// Tokens have one user; a user name is accepted when it is empty.
+    fn handle(self, context: &Context<'_>) -> Result<()> {
+        if !self.username.is_empty() {
+            return Err(Error::ArgumentsBad);
+        }
+        Login { session: self.session, user_type: self.user_type, pin: self.pin }.handle(context)
+    }
+}
+
+impl Handle for Logout {
+    fn handle(self, context: &Context<'_>) -> Result<()> {
+        let session = context.session(self.session)?;
+        if context.application.login(session.slot).is_none() {
+            return Err(Error::UserNotLoggedIn);
+        }
+        context.application.log_out(session.slot);
+        Ok(())
+    }
+}
+
+impl Handle for GetSessionValidationFlags {
+    /// No validation authority has looked at this token, so no flag is set.
+    fn handle(self, context: &Context<'_>) -> Result<u64> {
+        context.session(self.session)?;
+        Ok(0)
+    }
+}
+
+fn log_in(context: &Context<'_>, session: &Session, who: User, pin: &Bytes) -> Result<()> {
+    match context.application.login(session.slot) {
+        Some(user) if user == who => return Err(Error::UserAlreadyLoggedIn),
+        Some(_) => return Err(Error::UserAnotherAlreadyLoggedIn),
+        None => {}
+    }
+    let (all, read_write) = context.application.session_counts(session.slot);
+    if who == User::So && all > read_write {
+        return Err(Error::SessionReadOnlyExists);
+    }
+    login::check_pin(context.daemon, &session.token, who, pin)?;
+    context.application.log_in(session.slot, who);
+    Ok(())
+}
+
+/// `CKU_CONTEXT_SPECIFIC`: frees the operation of a key with `CKA_ALWAYS_AUTHENTICATE` for one use.
+fn log_in_for_operation(context: &Context<'_>, session: &Session, pin: &Bytes) -> Result<()> {
+    let waits = |key: &KeyUse| key.awaits_login;
+    {
+        let operations = lock::lock(&session.operations);
+        let waiting = operations.sign.as_ref().is_some_and(|o| waits(&o.key))
+            || operations.sign_recover.as_ref().is_some_and(|o| waits(&o.key))
+            || operations.decrypt.as_ref().is_some_and(|o| waits(&o.key));
+        if !waiting {
+            return Err(Error::OperationNotInitialized);
+        }
+    }
+    login::check_pin(context.daemon, &session.token, User::User, pin)?;
+    let mut operations = lock::lock(&session.operations);
+    if let Some(operation) = &mut operations.sign {
+        operation.key.awaits_login = false;
+    }
+    if let Some(operation) = &mut operations.sign_recover {
+        operation.key.awaits_login = false;
+    }
+    if let Some(operation) = &mut operations.decrypt {
+        operation.key.awaits_login = false;
+    }
+    Ok(())
+}

@@ -1,0 +1,127 @@
+//! Slot and token management functions (PKCS#11 3.2, section 5.5).
+
+use claviger_protocol::call::{
+    GetMechanismInfo, GetMechanismList, GetSlotInfo, GetSlotList, GetTokenInfo, InitPin, InitToken,
+    MechanismInfo, SetPin, SlotInfo, TokenInfo, WaitForSlotEvent,
+};
+use claviger_protocol::mechanism::{self, MECHANISMS};
+use claviger_protocol::{Bytes, MechanismType};
+
+use super::{Context, Handle, offered};
+use crate::access::login;
+use crate::access::pin::PinVerifier;
+use crate::application::User;
+use crate::error::{Error, Result};
+use crate::slot;
+
+impl Handle for GetSlotList {
+    /// Every slot holds a token, so `token_present` makes no difference.
+    fn handle(self, context: &Context<'_>) -> Result<Vec<u64>> {
+        Ok(context.daemon.slots())
+    }
+}
+
+impl Handle for GetSlotInfo {
+    fn handle(self, context: &Context<'_>) -> Result<SlotInfo> {
+        match context.token(self.slot) {
+            Ok(token) => Ok(slot::slot_info(Some(&token))),
+            Err(Error::TokenNotInitialized) => Ok(slot::slot_info(None)),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl Handle for GetTokenInfo {
+    fn handle(self, context: &Context<'_>) -> Result<TokenInfo> {
+        match context.token(self.slot) {
+            Ok(token) => Ok(slot::token_info(&token, context.application)),
+            Err(Error::TokenNotInitialized) => Ok(slot::free_token_info()),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl Handle for WaitForSlotEvent {
+    fn handle(self, context: &Context<'_>) -> Result<u64> {
+        let event = || context.application.new_slot(&context.daemon.slots());
+        if self.block {
+            context.daemon.applications.wait(context.application, context.alive, event)
+        } else {
+            event().ok_or(Error::NoEvent)
+        }
+    }
+}
+
+impl Handle for GetMechanismList {
+    fn handle(self, context: &Context<'_>) -> Result<Vec<MechanismType>> {
+        let token = initialised(context, self.slot)?;
+        let rows = MECHANISMS.iter().filter(|row| token.as_deref().is_none_or(|token| offered(row, token)));
+        Ok(rows.map(|row| row.r#type).collect())
+    }
+}
+
+impl Handle for GetMechanismInfo {
+    fn handle(self, context: &Context<'_>) -> Result<MechanismInfo> {
+        let token = initialised(context, self.slot)?;
+        let row = mechanism::mechanism(self.mechanism)
+            .filter(|row| token.as_deref().is_none_or(|token| offered(row, token)))
+            .ok_or(Error::MechanismInvalid)?;
+        let (min_key_size, max_key_size) = row.key_sizes;
+        Ok(MechanismInfo { min_key_size, max_key_size, flags: row.flags })
+    }
+}
+
+impl Handle for InitToken {
+    fn handle(self, context: &Context<'_>) -> Result<()> {
+        let pin = self.pin.ok_or(Error::ArgumentsBad)?;
+        let label = self.label.trim_ascii_end().to_vec();
+        match initialised(context, self.slot)? {
+            None => context.daemon.init_free_token(self.slot, &pin, label).map(drop)?,
+            Some(token) => context.daemon.init_token_again(&token, &pin, label)?,
+        }
+        context.daemon.applications.ring();
+        Ok(())
+    }
+}
+
+impl Handle for InitPin {
+    fn handle(self, context: &Context<'_>) -> Result<()> {
+        let session = context.session(self.session)?;
+        if !context.is_so(&session) {
+            return Err(Error::UserNotLoggedIn);
+        }
+        let verifier = new_pin(context, self.pin)?;
+        context.daemon.change_ring(&session.token, |ring| {
+            ring.user_pin = Some(verifier);
+            Ok(())
+        })
+    }
+}
+
+impl Handle for SetPin {
+    /// Changes the PIN of who is logged in; with nobody logged in, the user's.
+    fn handle(self, context: &Context<'_>) -> Result<()> {
+        let session = context.read_write_session(self.session)?;
+        let user = context.application.login(session.slot).unwrap_or(User::User);
+        let old_pin = self.old_pin.ok_or(Error::ArgumentsBad)?;
+        login::check_pin(context.daemon, &session.token, user, &old_pin)?;
+        let verifier = new_pin(context, self.new_pin)?;
+        context.daemon.change_ring(&session.token, |ring| {
+            *login::pin_of(ring, user) = Some(verifier);
+            Ok(())
+        })
+    }
+}
+
+/// The token in a slot, or none for the free slot.
+fn initialised(context: &Context<'_>, slot: u64) -> Result<Option<std::sync::Arc<crate::token::Token>>> {
+    match context.token(slot) {
+        Ok(token) => Ok(Some(token)),
+        Err(Error::TokenNotInitialized) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn new_pin(context: &Context<'_>, pin: Option<Bytes>) -> Result<PinVerifier> {
+    PinVerifier::new(&pin.ok_or(Error::ArgumentsBad)?, &context.daemon.pepper)
+}

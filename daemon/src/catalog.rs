@@ -1,0 +1,212 @@
+//! All that the store holds, in memory but for the material: rings, keys, versions, jobs, objects.
+//!
+//! Readers take what they need without waiting for the disk. A change goes through one writer at a time: it
+//! reads, commits to the store, and only then puts the new records here, so nobody ever sees what is not durable.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, RwLock};
+
+use crate::error::{Error, Result};
+use crate::kms::record::{Counters, CryptoKey, ImportJob, RingName, Uid, Version};
+use crate::kms::state::{VersionState, effective_state};
+use crate::kms::time::Time;
+use crate::lock;
+use crate::token::Token;
+
+/// The catalog.
+#[derive(Default)]
+pub struct Catalog {
+    state: RwLock<State>,
+    writer: Mutex<()>,
+}
+
+#[derive(Default)]
+struct State {
+    counters: Counters,
+    tokens: BTreeMap<u64, Arc<Token>>,
+    rings: BTreeMap<RingName, Arc<Token>>,
+    keys: HashMap<Uid, Arc<KeyCell>>,
+    key_ids: BTreeMap<(Uid, String), Arc<KeyCell>>,
+    jobs: BTreeMap<(Uid, String), Arc<ImportJob>>,
+}
+
+/// A key with its versions.
+pub struct KeyCell {
+    /// Names the key.
+    pub uid: Uid,
+    /// Full resource name.
+    pub name: String,
+    record: RwLock<Arc<CryptoKey>>,
+    versions: RwLock<BTreeMap<u32, Arc<VersionCell>>>,
+}
+
+/// A version, shared by the key service and the objects that show it.
+pub struct VersionCell {
+    /// Names the version and its material.
+    pub uid: Uid,
+    /// Key it belongs to.
+    pub key: Uid,
+    /// Ring its key is on.
+    pub ring: Uid,
+    /// From 1.
+    pub number: u32,
+    /// Full resource name.
+    pub name: String,
+    record: RwLock<Arc<Version>>,
+}
+
+impl KeyCell {
+    /// A key without versions.
+    pub fn new(ring: &RingName, record: CryptoKey) -> KeyCell {
+        KeyCell {
+            uid: record.uid,
+            name: format!("{ring}/cryptoKeys/{}", record.id),
+            record: RwLock::new(Arc::new(record)),
+            versions: RwLock::default(),
+        }
+    }
+
+    /// The key as it is now.
+    pub fn record(&self) -> Arc<CryptoKey> {
+        lock::read(&self.record).clone()
+    }
+
+    /// Puts the changed key in place of the old one.
+    pub fn replace(&self, record: CryptoKey) {
+        *lock::write(&self.record) = Arc::new(record);
+    }
+
+    /// All versions, by number.
+    pub fn versions(&self) -> Vec<Arc<VersionCell>> {
+        lock::read(&self.versions).values().cloned().collect()
+    }
+
+    /// One version.
+    pub fn version(&self, number: u32) -> Option<Arc<VersionCell>> {
+        lock::read(&self.versions).get(&number).cloned()
+    }
+
+    /// Adds a version.
+    pub fn insert(&self, version: Version) -> Arc<VersionCell> {
+        let cell = Arc::new(VersionCell {
+            uid: version.uid,
+            key: version.key,
+            ring: self.record().ring,
+            number: version.number,
+            name: format!("{}/cryptoKeyVersions/{}", self.name, version.number),
+            record: RwLock::new(Arc::new(version)),
+        });
+        lock::write(&self.versions).insert(cell.number, cell.clone());
+        cell
+    }
+}
+
+impl VersionCell {
+    /// The version as it was last written.
+    pub fn record(&self) -> Arc<Version> {
+        lock::read(&self.record).clone()
+    }
+
+    /// Puts the changed version in place of the old one.
+    pub fn replace(&self, record: Version) {
+        *lock::write(&self.record) = Arc::new(record);
+    }
+
+    /// The state that holds at `now`.
+    pub fn state(&self, now: Time) -> VersionState {
+        let record = lock::read(&self.record);
+        effective_state(record.state, record.destroy_time, now)
+    }
+}
+
+impl Catalog {
+    /// The right to change something. Held from reading what the change rests on until it is in place.
+    pub fn write(&self) -> MutexGuard<'_, ()> {
+        lock::lock(&self.writer)
+    }
+
+    /// The counters as they are now.
+    pub fn counters(&self) -> Counters {
+        lock::read(&self.state).counters.clone()
+    }
+
+    /// Puts the changed counters in place.
+    pub fn set_counters(&self, counters: Counters) {
+        lock::write(&self.state).counters = counters;
+    }
+
+    /// All tokens, by slot.
+    pub fn tokens(&self) -> Vec<Arc<Token>> {
+        lock::read(&self.state).tokens.values().cloned().collect()
+    }
+
+    /// The token in a slot.
+    pub fn token(&self, slot: u64) -> Option<Arc<Token>> {
+        lock::read(&self.state).tokens.get(&slot).cloned()
+    }
+
+    /// The token of a ring, by uid.
+    pub fn token_of(&self, ring: &Uid) -> Option<Arc<Token>> {
+        lock::read(&self.state).tokens.values().find(|token| token.uid == *ring).cloned()
+    }
+
+    /// The token of a ring, by name.
+    pub fn ring(&self, name: &RingName) -> Result<Arc<Token>> {
+        let state = lock::read(&self.state);
+        state.rings.get(name).cloned().ok_or_else(|| Error::NotFound { resource: name.to_string() })
+    }
+
+    /// Adds a ring.
+    pub fn insert_ring(&self, token: Arc<Token>) {
+        let mut state = lock::write(&self.state);
+        state.rings.insert(token.ring().name.clone(), token.clone());
+        state.tokens.insert(token.slot, token);
+    }
+
+    /// All keys of a ring, by id.
+    pub fn keys(&self, ring: &Uid) -> Vec<Arc<KeyCell>> {
+        let state = lock::read(&self.state);
+        let from = (*ring, String::new());
+        state.key_ids.range(from..).take_while(|((r, _), _)| r == ring).map(|(_, key)| key.clone()).collect()
+    }
+
+    /// How many keys there are in all rings.
+    pub fn key_count(&self) -> usize {
+        lock::read(&self.state).keys.len()
+    }
+
+    /// A key by uid.
+    pub fn key(&self, uid: &Uid) -> Option<Arc<KeyCell>> {
+        lock::read(&self.state).keys.get(uid).cloned()
+    }
+
+    /// A key of a ring, by id.
+    pub fn key_by_id(&self, ring: &Uid, id: &str) -> Option<Arc<KeyCell>> {
+        lock::read(&self.state).key_ids.get(&(*ring, id.to_owned())).cloned()
+    }
+
+    /// Adds a key.
+    pub fn insert_key(&self, key: Arc<KeyCell>) {
+        let record = key.record();
+        let mut state = lock::write(&self.state);
+        state.key_ids.insert((record.ring, record.id.clone()), key.clone());
+        state.keys.insert(key.uid, key);
+    }
+
+    /// All import jobs of a ring, by id.
+    pub fn jobs(&self, ring: &Uid) -> Vec<Arc<ImportJob>> {
+        let state = lock::read(&self.state);
+        let from = (*ring, String::new());
+        state.jobs.range(from..).take_while(|((r, _), _)| r == ring).map(|(_, job)| job.clone()).collect()
+    }
+
+    /// An import job of a ring, by id.
+    pub fn job(&self, ring: &Uid, id: &str) -> Option<Arc<ImportJob>> {
+        lock::read(&self.state).jobs.get(&(*ring, id.to_owned())).cloned()
+    }
+
+    /// Adds an import job, or puts its changed record in place.
+    pub fn put_job(&self, job: ImportJob) {
+        lock::write(&self.state).jobs.insert((job.ring, job.id.clone()), Arc::new(job));
+    }
+}

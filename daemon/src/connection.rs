@@ -1,0 +1,289 @@
+//! One connection: hello, then request after request, each answered before the next is read.
+
+use std::io::{self, Read};
+use std::os::unix::net::UnixStream;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use claviger_protocol::admin::{self, Failure, Reply};
+use claviger_protocol::call::{self, Call};
+use claviger_protocol::frame::{
+    self, ApplicationTicket, HELLO_MAGIC, Hello, MAX_FRAME_BYTES, PROTOCOL_VERSION, REQUEST_HEADER_BYTES,
+    ReplyHeader, RequestHeader, Welcome,
+};
+use claviger_protocol::{Bytes, Rv, codec};
+use tracing::{debug, error, info, trace, warn};
+use zeroize::Zeroize;
+
+use crate::admin as verbs;
+use crate::application::Application;
+use crate::calls::{Context, Handle};
+use crate::daemon::Daemon;
+use crate::error::{Error, Result};
+use crate::server::Peer;
+
+/// How long a frame may take to arrive once its first byte has. Between frames a client may be silent for ever.
+const FRAME_PATIENCE: Duration = Duration::from_secs(10);
+/// How long a reply may wait for a client that does not read.
+const REPLY_PATIENCE: Duration = Duration::from_secs(30);
+/// Longest hello.
+const MAX_HELLO_BYTES: usize = 1024;
+/// A buffer that grew beyond this for one large frame is given back after it.
+const KEPT_BUFFER_BYTES: usize = 128 << 10;
+
+/// Serves a module until it leaves.
+pub fn serve_pkcs11(daemon: &Arc<Daemon>, stream: UnixStream, peer: Peer) {
+    let mut wire = Wire::new(stream);
+    let joined = wire.hello(|ticket| match ticket {
+        None => daemon.applications.start(peer, daemon.slots()).map_err(|error| error.rv()),
+        Some(ticket) => daemon.applications.join(ticket, peer).ok_or(Rv::CRYPTOKI_NOT_INITIALIZED),
+    });
+    let application = match joined {
+        Ok(Some(application)) => application,
+        Ok(None) => return,
+        Err(error) => return debug!(%error, ?peer, "no hello"),
+    };
+    debug!(application = application.id, ?peer, "connected");
+    let end = wire.requests(|alive, header, body, reply| {
+        let context = Context { daemon, application: &application, alive };
+        let rv = answer(&context, header.call, body, reply);
+        trace!(application = application.id, call = header.call, %rv);
+        rv
+    });
+    daemon.applications.leave(&application);
+    match end {
+        Ok(()) => debug!(application = application.id, "disconnected"),
+        Err(error) => info!(%error, application = application.id, ?peer, "connection lost"),
+    }
+}
+
+/// Serves an admin until it leaves.
+pub fn serve_admin(daemon: &Arc<Daemon>, stream: UnixStream, peer: Peer) {
+    let mut wire = Wire::new(stream);
+    let end = wire.hello(|_| Ok(())).and_then(|welcome| match welcome {
+        Some(()) => wire.requests(|_, header, body, reply| {
+            let answer = administer(daemon, peer, header.call, body);
+            let (rv, answer) = match answer {
+                Ok(document) => (Rv::OK, Reply::Document(document)),
+                Err(error) => {
+                    log(&error, "verb", header.call);
+                    let (code, message) = (error.code(), error.to_string());
+                    (error.rv(), Reply::Failure(Failure { code, message, reason: error.reason().to_owned() }))
+                }
+            };
+            if codec::encode_into(&answer, reply).is_ok() { rv } else { Rv::DEVICE_MEMORY }
+        }),
+        None => Ok(()),
+    });
+    if let Err(error) = end {
+        info!(%error, ?peer, "admin connection lost");
+    }
+}
+
+/// Runs a verb.
+fn administer(daemon: &Arc<Daemon>, peer: Peer, number: u16, body: &[u8]) -> Result<Bytes> {
+    let unknown = || Error::Unimplemented { what: format!("verb {number}") };
+    let verb = admin::verb(number).ok_or_else(unknown)?;
+    let request: admin::Request = codec::decode(body)
+        .map_err(|_| Error::InvalidArgument { message: "the request is malformed".to_owned() })?;
+    info!(verb = verb.path, uid = peer.uid, pid = peer.pid, "admin");
+    let document = caught(|| verbs::handle(daemon, &peer, verb, request))?;
+    let json = serde_json::to_vec(&document).map_err(|e| Error::Internal { detail: e.to_string() })?;
+    Ok(json.into())
+}
+
+macro_rules! answers {
+    ($($name:ident)*) => {
+        /// Decodes a request, runs its call, and appends the encoded reply. One arm per row of table 2.
+        fn answer(context: &Context<'_>, number: u16, body: &[u8], reply: &mut Vec<u8>) -> Rv {
+            match number {
+                $(call::$name::NUMBER => perform::<call::$name>(context, body, reply),)*
+                _ => Rv::FUNCTION_NOT_SUPPORTED,
+            }
+        }
+    };
+}
+claviger_protocol::for_each_call!(answers);
+
+fn perform<C: Handle>(context: &Context<'_>, body: &[u8], reply: &mut Vec<u8>) -> Rv {
+    let Ok(request) = codec::decode::<C>(body) else {
+        warn!(call = C::NAME, "malformed request");
+        return Rv::ARGUMENTS_BAD;
+    };
+    match caught(|| request.handle(context)) {
+        Ok(answer) => match codec::encode_into(&answer, reply) {
+            Ok(()) => Rv::OK,
+            Err(_) => Rv::DEVICE_MEMORY,
+        },
+        Err(error) => {
+            log(&error, C::NAME, C::NUMBER);
+            error.rv()
+        }
+    }
+}
+
+/// A panic in one call must not take the daemon with it: it is a fact like others, and a loud one.
+fn caught<T>(run: impl FnOnce() -> Result<T>) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+        let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+        Err(Error::Internal { detail: format!("panic: {}", text.unwrap_or_default()) })
+    })
+}
+
+/// One line per refused call, as loud as its fact, with the detail that the caller does not get.
+fn log(fact: &Error, what: &str, number: u16) {
+    let detail = match fact {
+        Error::Internal { detail } => detail.as_str(),
+        _ => "",
+    };
+    match fact.level() {
+        tracing::Level::ERROR => error!(call = what, number, %fact, detail),
+        tracing::Level::WARN => warn!(call = what, number, %fact),
+        tracing::Level::INFO => info!(call = what, number, %fact),
+        _ => debug!(call = what, number, %fact),
+    }
+}
+
+/// Frames on a stream. Buffers are wiped after each frame, since it may have carried a PIN or a plaintext.
+struct Wire {
+    stream: UnixStream,
+    incoming: Vec<u8>,
+    outgoing: Vec<u8>,
+    sequence: u64,
+}
+
+impl Wire {
+    fn new(stream: UnixStream) -> Wire {
+        // A client that stops reading may not hold a thread for ever.
+        let _ = stream.set_write_timeout(Some(REPLY_PATIENCE));
+        Wire { stream, incoming: Vec::new(), outgoing: Vec::new(), sequence: 0 }
+    }
+
+    /// Reads the hello and answers it. None when the client leaves or is refused.
+    fn hello<T>(
+        &mut self,
+        admit: impl FnOnce(Option<&ApplicationTicket>) -> std::result::Result<T, Rv>,
+    ) -> io::Result<Option<T>>
+    where
+        T: Ticketed,
+    {
+        self.stream.set_read_timeout(Some(FRAME_PATIENCE))?;
+        if !frame::receive(&mut self.stream, &mut self.incoming, MAX_HELLO_BYTES)? {
+            return Ok(None);
+        }
+        let hello: Hello = codec::decode(&self.incoming).map_err(invalid)?;
+        if hello.magic != HELLO_MAGIC {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "no hello of this protocol"));
+        }
+        let admitted = match hello.protocol {
+            PROTOCOL_VERSION => admit(hello.application.as_ref()),
+            _ => Err(Rv::DEVICE_ERROR),
+        };
+        let welcome = Welcome {
+            rv: admitted.as_ref().err().copied().unwrap_or(Rv::OK),
+            protocol: PROTOCOL_VERSION,
+            application: admitted.as_ref().map_or_else(|_| no_ticket(), Ticketed::ticket),
+        };
+        frame::begin(&mut self.outgoing);
+        codec::encode_into(&welcome, &mut self.outgoing).map_err(invalid)?;
+        frame::send(&mut self.stream, &mut self.outgoing)?;
+        self.wipe();
+        Ok(admitted.ok())
+    }
+
+    /// Answers requests until the client leaves. `handle` appends the reply's body and gives its return value.
+    fn requests(
+        &mut self,
+        mut handle: impl FnMut(&dyn Fn() -> bool, RequestHeader, &[u8], &mut Vec<u8>) -> Rv,
+    ) -> io::Result<()> {
+        while self.receive()? {
+            let header = self.incoming.get(..REQUEST_HEADER_BYTES).unwrap_or_default();
+            let header: RequestHeader = codec::decode(header).map_err(invalid)?;
+            if header.sequence <= self.sequence {
+                return Err(io::Error::new(io::ErrorKind::InvalidData, "a request came twice"));
+            }
+            self.sequence = header.sequence;
+
+            let mut reply = ReplyHeader { sequence: header.sequence, rv: Rv::OK };
+            frame::begin(&mut self.outgoing);
+            codec::encode_into(&reply, &mut self.outgoing).map_err(invalid)?;
+            let stream = &self.stream;
+            let alive = || is_alive(stream);
+            reply.rv = handle(&alive, header, &self.incoming[REQUEST_HEADER_BYTES..], &mut self.outgoing);
+            let rv = frame::LENGTH_BYTES + frame::REPLY_HEADER_BYTES - size_of::<u64>();
+            self.outgoing[rv..rv + size_of::<u64>()].copy_from_slice(&reply.rv.0.to_le_bytes());
+            frame::send(&mut self.stream, &mut self.outgoing)?;
+            self.wipe();
+        }
+        Ok(())
+    }
+
+    /// Reads one frame; false when the client has left. Waits for its first byte as long as it takes.
+    fn receive(&mut self) -> io::Result<bool> {
+        self.stream.set_read_timeout(None)?;
+        let mut first = FirstByte { stream: &mut self.stream, seen: false };
+        frame::receive(&mut first, &mut self.incoming, MAX_FRAME_BYTES)
+    }
+
+    fn wipe(&mut self) {
+        for buffer in [&mut self.incoming, &mut self.outgoing] {
+            buffer.zeroize();
+            if buffer.capacity() > KEPT_BUFFER_BYTES {
+                *buffer = Vec::new();
+            }
+        }
+    }
+}
+
+/// Reads from a stream, with a limit in time from the first byte on.
+struct FirstByte<'a> {
+    stream: &'a mut UnixStream,
+    seen: bool,
+}
+
+impl Read for FirstByte<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.stream.read(buffer)?;
+        if !self.seen && count > 0 {
+            self.seen = true;
+            self.stream.set_read_timeout(Some(FRAME_PATIENCE))?;
+        }
+        Ok(count)
+    }
+}
+
+/// False once the peer has closed its end (a peek that finds the end of the stream).
+fn is_alive(stream: &UnixStream) -> bool {
+    use nix::sys::socket::{MsgFlags, recv};
+    use std::os::fd::AsRawFd;
+    let flags = MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT;
+    !matches!(recv(stream.as_raw_fd(), &mut [0u8; 1], flags), Ok(0))
+}
+
+/// What a connection is welcomed as.
+trait Ticketed {
+    fn ticket(&self) -> ApplicationTicket;
+}
+
+impl Ticketed for Arc<Application> {
+    fn ticket(&self) -> ApplicationTicket {
+        Application::ticket(self)
+    }
+}
+
+impl Ticketed for () {
+    /// Admins have no application.
+    fn ticket(&self) -> ApplicationTicket {
+        no_ticket()
+    }
+}
+
+fn no_ticket() -> ApplicationTicket {
+    ApplicationTicket { id: 0, secret: Bytes::default() }
+}
+
+fn invalid(error: codec::Malformed) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, error)
+}

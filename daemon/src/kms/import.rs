@@ -1,0 +1,636 @@
+//! Import: jobs with a wrapping key pair, and versions whose material came through one.
+
+use std::sync::{Arc, Mutex};
+
+use claviger_protocol::AttributeType;
+use claviger_protocol::mechanism::{Hash, mechanism};
+use claviger_protocol::template::Value;
+use openssl::hash::MessageDigest;
+use openssl::pkey::{Id, PKey, Private};
+use openssl::sign::Signer;
+use zeroize::Zeroizing;
+
+use super::algorithm::{Algorithm, KeyShape, ProtectionLevel, numbered, quoted};
+use super::keys::check_id;
+use super::record::{CryptoKey, ImportJob, Version};
+use super::rings::new_uid;
+use super::state::{ImportJobState, VersionState, effective_job_state};
+use super::time::Time;
+use super::versions::{next_version, wrong_state};
+use crate::catalog::{KeyCell, VersionCell};
+use crate::crypto::curve::Curve;
+use crate::crypto::{self, Key};
+use crate::daemon::Daemon;
+use crate::error::{Error, Result};
+use crate::store::{Change, Tree};
+use crate::template::Origin;
+use crate::token::Token;
+use crate::{lock, object::HexUid};
+
+/// How long an import job lasts: 3 days.
+const JOB_MILLIS: u64 = 3 * 24 * 3600 * 1000;
+/// Longest wrapped material, in bytes. The longest that makes sense, an RSA-4096 key, takes less than 4 KiB.
+const MAX_BLOB_BYTES: usize = 64 << 10;
+/// Shortest AES-KWP text (RFC 5649) of what can be imported, a key of 16 bytes.
+const MIN_KWP_BYTES: usize = 24;
+/// AES-KWP works on half blocks of so many bytes.
+const SEMIBLOCK_BYTES: usize = 8;
+/// Bytes of the ephemeral AES-256 key.
+const EPHEMERAL_BYTES: usize = 32;
+/// The public exponent that imported RSA keys must have.
+const RSA_EXPONENT: u32 = 65537;
+/// Where the store keeps the key of all material digests. Uids, the other keys of that tree, are longer.
+const REIMPORT_KEY: &[u8] = b"reimport-key";
+
+numbered! {
+    /// How material is wrapped for an import job.
+    ImportMethod {
+        /// RSA-3072 OAEP with SHA-1 around an AES-256 key, and that around the material.
+        RsaOaep3072Sha1Aes256 = 1, "RSA_OAEP_3072_SHA1_AES_256";
+        /// RSA-4096 OAEP with SHA-1 around an AES-256 key, and that around the material.
+        RsaOaep4096Sha1Aes256 = 2, "RSA_OAEP_4096_SHA1_AES_256";
+        /// RSA-3072 OAEP with SHA-256 around an AES-256 key, and that around the material.
+        RsaOaep3072Sha256Aes256 = 3, "RSA_OAEP_3072_SHA256_AES_256";
+        /// RSA-4096 OAEP with SHA-256 around an AES-256 key, and that around the material.
+        RsaOaep4096Sha256Aes256 = 4, "RSA_OAEP_4096_SHA256_AES_256";
+        /// RSA-3072 OAEP with SHA-256 around the material, at most 318 bytes.
+        RsaOaep3072Sha256 = 5, "RSA_OAEP_3072_SHA256";
+        /// RSA-4096 OAEP with SHA-256 around the material, at most 446 bytes.
+        RsaOaep4096Sha256 = 6, "RSA_OAEP_4096_SHA256";
+    }
+}
+
+/// What a method is made of.
+#[derive(Debug, Clone, Copy)]
+struct MethodRow {
+    /// Modulus of the job's key, in bits.
+    bits: u32,
+    /// Hash of OAEP and of its mask generation function.
+    hash: Hash,
+    /// The material is wrapped with an ephemeral AES-256 key (KWP), and only that one with RSA.
+    ephemeral: bool,
+}
+
+impl ImportMethod {
+    fn row(self) -> MethodRow {
+        let row = |bits, hash, ephemeral| MethodRow { bits, hash, ephemeral };
+        match self {
+            ImportMethod::RsaOaep3072Sha1Aes256 => row(3072, Hash::Sha1, true),
+            ImportMethod::RsaOaep4096Sha1Aes256 => row(4096, Hash::Sha1, true),
+            ImportMethod::RsaOaep3072Sha256Aes256 => row(3072, Hash::Sha256, true),
+            ImportMethod::RsaOaep4096Sha256Aes256 => row(4096, Hash::Sha256, true),
+            ImportMethod::RsaOaep3072Sha256 => row(3072, Hash::Sha256, false),
+            ImportMethod::RsaOaep4096Sha256 => row(4096, Hash::Sha256, false),
+        }
+    }
+
+    /// The method that a person means.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for any other text.
+    pub fn parse(text: &str) -> Result<ImportMethod> {
+        ImportMethod::from_name(text).ok_or_else(|| Error::InvalidArgument {
+            message: format!(
+                "{} is no import method, such as {}",
+                quoted(text),
+                ImportMethod::RsaOaep3072Sha256Aes256.name()
+            ),
+        })
+    }
+}
+
+impl MethodRow {
+    fn modulus_bytes(self) -> usize {
+        self.bits as usize / 8
+    }
+
+    /// Judges what can be told from the length alone.
+    fn check_length(self, blob: &[u8]) -> Result<()> {
+        let modulus = self.modulus_bytes();
+        let fits = match blob.len().checked_sub(modulus) {
+            Some(rest) if self.ephemeral => {
+                rest >= MIN_KWP_BYTES && rest % SEMIBLOCK_BYTES == 0 && blob.len() <= MAX_BLOB_BYTES
+            }
+            Some(rest) => rest == 0,
+            None => false,
+        };
+        if fits {
+            return Ok(());
+        }
+        let expected = if self.ephemeral {
+            format!(
+                "{modulus} bytes of RSA and then a multiple of {SEMIBLOCK_BYTES} bytes, at least {MIN_KWP_BYTES}"
+            )
+        } else {
+            format!("{modulus} bytes")
+        };
+        Err(Error::InvalidArgument {
+            message: format!("the wrapped key has {} bytes; the job's method has {expected}", blob.len()),
+        })
+    }
+}
+
+numbered! {
+    /// Why an import failed.
+    FailureReason {
+        /// The wrapped material has a length that the method cannot give.
+        MalformedBlob = 1, "MALFORMED_BLOB";
+        /// The wrapped material does not open.
+        UnwrapFailed = 2, "UNWRAP_FAILED";
+        /// The material is not in the algorithm's format.
+        BadKeyFormat = 3, "BAD_KEY_FORMAT";
+        /// The material has not the algorithm's length.
+        WrongLength = 4, "WRONG_LENGTH";
+        /// The material is a key of another algorithm.
+        WrongAlgorithm = 5, "WRONG_ALGORITHM";
+        /// The key contradicts itself, or is weak.
+        WeakKey = 6, "WEAK_KEY";
+        /// The material is not what the version held before.
+        MaterialMismatch = 7, "MATERIAL_MISMATCH";
+        /// The daemon failed.
+        Internal = 8, "INTERNAL";
+    }
+}
+
+/// What a new import job is to be.
+pub struct NewImportJob {
+    /// Its id on the ring.
+    pub id: String,
+    /// How material is wrapped for it.
+    pub method: ImportMethod,
+    /// Level of the keys it imports for.
+    pub protection_level: ProtectionLevel,
+}
+
+/// Full name of an import job.
+pub fn job_name(token: &Token, job: &ImportJob) -> String {
+    format!("{}/importJobs/{}", token.ring().name, job.id)
+}
+
+impl Daemon {
+    /// Creates an import job and answers at once; its key pair is generated by a thread.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for an id against the rules, `AlreadyExists`, what the store says.
+    pub fn create_import_job(self: &Arc<Self>, token: &Token, new: NewImportJob) -> Result<Arc<ImportJob>> {
+        check_id("import job", &new.id)?;
+        let now = Time::now();
+        let job = ImportJob {
+            uid: new_uid()?,
+            ring: token.uid,
+            id: new.id,
+            method: new.method,
+            protection_level: new.protection_level,
+            state: ImportJobState::PendingGeneration,
+            create_time: now,
+            generate_time: None,
+            expire_time: now.plus_millis(JOB_MILLIS),
+            expire_event_time: None,
+            public_key: None,
+            etag: 0,
+        };
+        let writer = self.catalog.write();
+        if self.catalog.job(&token.uid, &job.id).is_some() {
+            return Err(Error::AlreadyExists { resource: job_name(token, &job) });
+        }
+        let job = self.put_job(Change::new(), job)?;
+        drop(writer);
+        self.generate_in_background(job.clone());
+        Ok(job)
+    }
+
+    /// Starts the generation of key pairs anew for jobs that were pending when the daemon stopped.
+    pub fn resume_import_jobs(self: &Arc<Self>) {
+        for job in self.all_jobs() {
+            if effective_state(&job, Time::now()) == ImportJobState::PendingGeneration {
+                self.generate_in_background(job);
+            }
+        }
+    }
+
+    /// Ends every import job whose time is over: its private key is erased. Tells how many ended.
+    ///
+    /// # Errors
+    /// What the store says of the first that failed; the others are ended all the same.
+    pub fn expire_import_jobs(&self, now: Time) -> Result<usize> {
+        let (mut ended, mut failure) = (0, None);
+        for job in self.all_jobs() {
+            let _writer = self.catalog.write();
+            let Some(job) = self.catalog.job(&job.ring, &job.id) else { continue };
+            if job.state == ImportJobState::Expired || effective_state(&job, now) != ImportJobState::Expired {
+                continue;
+            }
+            let mut job = ImportJob::clone(&job);
+            job.state = ImportJobState::Expired;
+            job.expire_event_time = Some(job.expire_time.max(now));
+            job.public_key = None;
+            let mut change = Change::new();
+            change.remove_material(job.uid);
+            match self.put_job(change, job) {
+                Ok(_) => ended += 1,
+                Err(error) => {
+                    tracing::error!(%error, "cannot end an import job whose time is over");
+                    failure.get_or_insert(error);
+                }
+            }
+        }
+        failure.map_or(Ok(ended), Err)
+    }
+
+    /// Imports material into a new version, or into one that lost its material (`into`). A failure that only
+    /// unwrapping finds makes a new version in `IMPORT_FAILED`, and leaves an old one as it was.
+    ///
+    /// # Errors
+    /// `WrongState` for a job that is not active or a version that cannot take material, `FailedPrecondition` for
+    /// a job of another level or a version that was never imported, `InvalidArgument` for an algorithm or length
+    /// that does not fit, `ImportRefused` for a failed import into an old version, `NotFound`, what the store says.
+    pub fn import_version(
+        &self,
+        token: &Token,
+        key: &KeyCell,
+        job: &ImportJob,
+        algorithm: Algorithm,
+        blob: &[u8],
+        into: Option<u32>,
+    ) -> Result<Arc<VersionCell>> {
+        check_job(token, job, key)?;
+        check_algorithm(key, algorithm)?;
+        let method = job.method.row();
+        method.check_length(blob)?;
+        let old = match into {
+            Some(number) => Some(self.reimportable(key, number, algorithm)?),
+            None => None,
+        };
+        let material = self.unwrap(job, method, blob)?.and_then(|material| check_material(algorithm, &material));
+        let job = job_name(token, job);
+        match old {
+            Some(old) => self.reimport(token, key, old, job, material),
+            None => self.import(token, key, algorithm, job, material),
+        }
+    }
+
+    /// The keyed digest by which imported material of a version is recognised later. Covers the version's name, so
+    /// that equal material in two versions does not show, and is keyed, so that a stolen store is no help in
+    /// guessing. The caller holds the writer lock and commits `change`, which brings the key on its first use.
+    pub(crate) fn material_digest(
+        &self,
+        change: &mut Change,
+        version: &str,
+        algorithm: Algorithm,
+        live: &Key,
+    ) -> Result<[u8; 32]> {
+        let key = match self.records.material(REIMPORT_KEY)? {
+            Some(key) => key,
+            None => {
+                let key = crypto::random::secret(32)?;
+                change.put_material(REIMPORT_KEY, &key);
+                key
+            }
+        };
+        digest(&key, version, algorithm, live)
+    }
+
+    fn import(
+        &self,
+        token: &Token,
+        key: &KeyCell,
+        algorithm: Algorithm,
+        job: String,
+        material: std::result::Result<Key, FailureReason>,
+    ) -> Result<Arc<VersionCell>> {
+        let _writer = self.catalog.write();
+        let now = Time::now();
+        let mut record = CryptoKey::clone(&key.record());
+        let mut change = Change::new();
+        let mut version = next_version(&mut record, algorithm, now)?;
+        version.import_job = Some(job);
+        match material {
+            Ok(live) => {
+                let name = format!("{}/cryptoKeyVersions/{}", key.name, version.number);
+                version.state = VersionState::Enabled;
+                version.import_time = Some(now);
+                version.material_digest = Some(self.material_digest(&mut change, &name, algorithm, &live)?);
+                version.objects =
+                    self.new_objects(&mut change, &record, &version, &live, Origin::Unwrap, now)?;
+                change.put_material(version.uid, &live.to_material()?);
+            }
+            Err(reason) => {
+                version.state = VersionState::ImportFailed;
+                version.import_failure_reason = Some(reason);
+            }
+        }
+        change.put(Tree::CryptoKey, record.uid, &record)?;
+        change.put(Tree::Version, version.uid, &version)?;
+        self.records.commit(change)?;
+
+        key.replace(record);
+        let version = key.insert(version);
+        self.show_version(token, &version)?;
+        Ok(version)
+    }
+
+    fn reimport(
+        &self,
+        token: &Token,
+        key: &KeyCell,
+        cell: Arc<VersionCell>,
+        job: String,
+        material: std::result::Result<Key, FailureReason>,
+    ) -> Result<Arc<VersionCell>> {
+        let refused =
+            |reason: FailureReason| Error::ImportRefused { version: cell.name.clone(), reason: reason.name() };
+        let live = material.map_err(refused)?;
+        let _writer = self.catalog.write();
+        let now = Time::now();
+        check_reimportable(&cell, now)?;
+        let mut record = Version::clone(&cell.record());
+        let mut change = Change::new();
+        let digest = self.material_digest(&mut change, &cell.name, record.algorithm, &live)?;
+        if record.material_digest.is_some_and(|known| !openssl::memcmp::eq(&known, &digest)) {
+            return Err(refused(FailureReason::MaterialMismatch));
+        }
+        record.state = VersionState::Enabled;
+        record.import_job = Some(job);
+        record.import_time = Some(now);
+        record.import_failure_reason = None;
+        record.material_digest = Some(digest);
+        record.scheduled_at = None;
+        record.destroy_time = None;
+        record.destroy_event_time = None;
+        if record.objects.is_empty() {
+            record.objects =
+                self.new_objects(&mut change, &key.record(), &record, &live, Origin::Unwrap, now)?;
+        } else {
+            self.renew_handles(&mut change, &mut record)?;
+        }
+        change.put_material(record.uid, &live.to_material()?);
+        self.put_version(change, &cell, record)?;
+        self.show_version(token, &cell)?;
+        Ok(cell)
+    }
+
+    /// The version to import into, when that can be.
+    fn reimportable(&self, key: &KeyCell, number: u32, algorithm: Algorithm) -> Result<Arc<VersionCell>> {
+        let cell = key.version(number).ok_or_else(|| Error::NotFound {
+            resource: format!("{}/cryptoKeyVersions/{number}", key.name),
+        })?;
+        let record = cell.record();
+        if record.algorithm != algorithm {
+            let (name, is) = (&cell.name, record.algorithm.name());
+            let message = format!("{name} has the algorithm {is}, and not {}", algorithm.name());
+            return Err(Error::InvalidArgument { message });
+        }
+        check_reimportable(&cell, Time::now())?;
+        // Without the key of the digests nobody can tell whether the material is the same.
+        if record.material_digest.is_some() && self.records.material(REIMPORT_KEY)?.is_none() {
+            return Err(not_eligible(&cell));
+        }
+        Ok(cell)
+    }
+
+    /// Opens wrapped material.
+    fn unwrap(
+        &self,
+        job: &ImportJob,
+        method: MethodRow,
+        blob: &[u8],
+    ) -> Result<std::result::Result<Zeroizing<Vec<u8>>, FailureReason>> {
+        let missing =
+            || Error::Internal { detail: format!("import job {} has no key", HexUid::from(&job.uid).0) };
+        let private = self.records.material(&job.uid)?.ok_or_else(missing)?;
+        let private = Key::from_material(
+            claviger_protocol::ObjectClass::PRIVATE_KEY,
+            claviger_protocol::KeyType::RSA,
+            &private,
+        )?;
+        let (first, rest) = blob.split_at_checked(method.modulus_bytes()).unwrap_or((blob, &[]));
+        let opened = crypto::wrap::rsa_oaep_unwrap(&private, method.hash, first);
+        if !method.ephemeral {
+            return Ok(opened.map_err(|_| FailureReason::UnwrapFailed));
+        }
+        // Both steps always run and share one answer, so that neither time nor reason tells which of them failed.
+        let (opens, ephemeral) = match opened {
+            Ok(key) if key.len() == EPHEMERAL_BYTES => (true, key),
+            _ => (false, crypto::random::secret(EPHEMERAL_BYTES)?),
+        };
+        Ok(match crypto::wrap::aes_kwp_unwrap(&ephemeral, rest) {
+            Ok(material) if opens => Ok(material),
+            _ => Err(FailureReason::UnwrapFailed),
+        })
+    }
+
+    /// Commits a change with the changed job, and puts it in place. The caller holds the writer lock.
+    fn put_job(&self, mut change: Change, mut job: ImportJob) -> Result<Arc<ImportJob>> {
+        job.etag += 1;
+        change.put(Tree::ImportJob, job.uid, &job)?;
+        self.records.commit(change)?;
+        self.catalog.put_job(job.clone());
+        Ok(Arc::new(job))
+    }
+
+    fn all_jobs(&self) -> Vec<Arc<ImportJob>> {
+        self.catalog.tokens().iter().flat_map(|token| self.catalog.jobs(&token.uid)).collect()
+    }
+
+    fn generate_in_background(self: &Arc<Self>, job: Arc<ImportJob>) {
+        let generate = {
+            let (daemon, job) = (self.clone(), job.clone());
+            move || daemon.generate_logged(&job)
+        };
+        let thread = std::thread::Builder::new().name("import-job".to_owned());
+        if let Err(error) = thread.spawn(generate) {
+            tracing::warn!(%error, "no thread for an import job; it is generated by its caller");
+            self.generate_logged(&job);
+        }
+    }
+
+    fn generate_logged(&self, job: &ImportJob) {
+        if let Err(error) = self.generate_job_key(job) {
+            tracing::error!(job = job.id, %error, "an import job stays pending until the daemon starts again");
+        }
+    }
+
+    fn generate_job_key(&self, job: &ImportJob) -> Result<()> {
+        // Many jobs at once take turns: they must not take every processor from the applications.
+        static TURN: Mutex<()> = Mutex::new(());
+        let private = {
+            let _turn = lock::lock(&TURN);
+            let row = mechanism(claviger_protocol::MechanismType::RSA_PKCS_KEY_PAIR_GEN)
+                .ok_or(Error::MechanismInvalid)?;
+            let bits = Value::Ulong(u64::from(job.method.row().bits));
+            crypto::generate::pair(row, &|asked| {
+                (asked == AttributeType::MODULUS_BITS).then(|| bits.clone())
+            })?
+        };
+        let _writer = self.catalog.write();
+        let now = Time::now();
+        let Some(job) = self.catalog.job(&job.ring, &job.id) else { return Ok(()) };
+        if effective_state(&job, now) != ImportJobState::PendingGeneration {
+            return Ok(());
+        }
+        let mut job = ImportJob::clone(&job);
+        job.state = ImportJobState::Active;
+        job.generate_time = Some(now);
+        job.public_key = Some(private.public()?.to_material()?.to_vec());
+        let mut change = Change::new();
+        change.put_material(job.uid, &private.to_material()?);
+        self.put_job(change, job)?;
+        Ok(())
+    }
+}
+
+/// The state of a job that holds at `now`.
+pub fn effective_state(job: &ImportJob, now: Time) -> ImportJobState {
+    effective_job_state(job.state, job.expire_time, now)
+}
+
+/// True when the material of a version may be imported again.
+pub fn reimport_eligible(record: &Version, state: VersionState) -> bool {
+    match state {
+        VersionState::Destroyed => record.material_digest.is_some(),
+        // It never held material.
+        VersionState::ImportFailed => true,
+        _ => false,
+    }
+}
+
+fn check_reimportable(cell: &VersionCell, now: Time) -> Result<()> {
+    let (record, state) = (cell.record(), cell.state(now));
+    match state {
+        _ if reimport_eligible(&record, state) => Ok(()),
+        VersionState::Destroyed => Err(not_eligible(cell)),
+        _ => Err(wrong_state(cell, state)),
+    }
+}
+
+fn not_eligible(cell: &VersionCell) -> Error {
+    let message = format!("{} cannot be imported again: nothing is known of its material", cell.name);
+    Error::FailedPrecondition { message }
+}
+
+fn check_job(token: &Token, job: &ImportJob, key: &KeyCell) -> Result<()> {
+    let state = effective_state(job, Time::now());
+    if state != ImportJobState::Active {
+        return Err(Error::WrongState {
+            resource: job_name(token, job),
+            field: "import_job.state",
+            state: state.name(),
+        });
+    }
+    let level = key.record().protection_level;
+    if job.protection_level != level {
+        let (job, has) = (job_name(token, job), job.protection_level.name());
+        let message = format!("{job} imports for {has}, and {} has {}", key.name, level.name());
+        return Err(Error::FailedPrecondition { message });
+    }
+    Ok(())
+}
+
+fn check_algorithm(key: &KeyCell, algorithm: Algorithm) -> Result<()> {
+    let purpose = key.record().purpose;
+    if algorithm.purpose() == purpose && algorithm.shape() != KeyShape::Any {
+        return Ok(());
+    }
+    let message = format!("{} is no algorithm for {}, the purpose of {}", algorithm.name(), purpose.name(), key.name);
+    Err(Error::InvalidArgument { message })
+}
+
+/// The key in unwrapped material, if it is a sound one of the algorithm.
+fn check_material(algorithm: Algorithm, material: &[u8]) -> std::result::Result<Key, FailureReason> {
+    let shape = algorithm.shape();
+    if let KeyShape::Secret(_, length) = shape {
+        if material.len() != length {
+            return Err(FailureReason::WrongLength);
+        }
+        return Ok(Key::Secret(Zeroizing::new(material.to_vec())));
+    }
+    let private = parse_pkcs8(material).ok_or(FailureReason::BadKeyFormat)?;
+    match shape {
+        KeyShape::Rsa(bits) => {
+            if private.id() != Id::RSA {
+                return Err(FailureReason::WrongAlgorithm);
+            }
+            // Before the key's own check, which is slow for huge numbers.
+            if private.bits() != bits {
+                return Err(FailureReason::WrongLength);
+            }
+            let exponent = openssl::bn::BigNum::from_u32(RSA_EXPONENT);
+            let has_exponent = exponent.and_then(|exponent| Ok(*private.rsa()?.e() == exponent));
+            if !has_exponent.unwrap_or(false) {
+                return Err(FailureReason::WeakKey);
+            }
+        }
+        KeyShape::Curve(name) => {
+            let is_on_curve = Curve::of(&private)
+                .is_ok_and(|curve| Curve::named(name).is_some_and(|named| named.oid == curve.oid));
+            if !is_on_curve {
+                return Err(FailureReason::WrongAlgorithm);
+            }
+        }
+        KeyShape::Secret(..) | KeyShape::Any => return Err(FailureReason::Internal),
+    }
+    let key_type = shape.key_type().ok_or(FailureReason::Internal)?;
+    let live = Key::Private(private);
+    live.check(key_type).map_err(|_| FailureReason::WeakKey)?;
+    Ok(live)
+}
+
+/// A private key in PKCS #8, with nothing behind it.
+fn parse_pkcs8(der: &[u8]) -> Option<PKey<Private>> {
+    // OpenSSL stops reading where the outer SEQUENCE ends.
+    let (&[tag, first], rest) = der.split_first_chunk::<2>()?;
+    let length_bytes = if first & 0x80 == 0 { 0 } else { usize::from(first & 0x7f) };
+    let (length, content) = rest.split_at_checked(length_bytes)?;
+    let length = match length_bytes {
+        0 => usize::from(first),
+        1..=4 => length.iter().fold(0, |value, byte| value << 8 | usize::from(*byte)),
+        _ => return None,
+    };
+    if tag != 0x30 || length != content.len() {
+        return None;
+    }
+    PKey::private_key_from_pkcs8(der).ok()
+}
+
+fn digest(key: &[u8], version: &str, algorithm: Algorithm, live: &Key) -> Result<[u8; 32]> {
+    let key = PKey::hmac(key)?;
+    let mut signer = Signer::new(MessageDigest::sha256(), &key)?;
+    let mut add = |part: &[u8]| {
+        // Lengths in front, so that no two lists of parts read the same.
+        signer.update(&(part.len() as u64).to_be_bytes())?;
+        signer.update(part)
+    };
+    add(b"reimport-v1")?;
+    add(version.as_bytes())?;
+    add(algorithm.name().as_bytes())?;
+    for part in canonical(live)? {
+        add(&part)?;
+    }
+    let mut digest = [0; 32];
+    signer.sign(&mut digest)?;
+    Ok(digest)
+}
+
+/// The private values of a key in one order and form, so that two encodings of it are recognised as the same.
+fn canonical(live: &Key) -> Result<Vec<Zeroizing<Vec<u8>>>> {
+    let part = |r#type| {
+        let part = live.secret_attribute(r#type)?.ok_or(Error::DataInvalid)?;
+        Ok::<_, Error>(Zeroizing::new(part.into_vec()))
+    };
+    match live {
+        Key::Secret(value) => Ok(vec![value.clone()]),
+        Key::Private(key) if key.id() == Id::RSA => {
+            let mut primes = [part(AttributeType::PRIME_1)?, part(AttributeType::PRIME_2)?];
+            // Numbers without leading zeros: longer is greater.
+            primes.sort_by(|one, two| one.len().cmp(&two.len()).then_with(|| one.cmp(two)));
+            let modulus = Zeroizing::new(key.rsa()?.n().to_vec());
+            Ok([modulus].into_iter().chain(primes).collect())
+        }
+        Key::Private(_) => Ok(vec![part(AttributeType::VALUE)?]),
+        Key::Public(_) => Err(Error::KeyTypeInconsistent),
+    }
+}
+
+#[cfg(test)]
+#[path = "import_tests.rs"]
+mod tests;

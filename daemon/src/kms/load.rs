@@ -1,0 +1,60 @@
+//! The store into the catalog, at start.
+
+use super::record::{Counters, CryptoKey, ImportJob, KeyRing, PlainObject, RingName, Uid, Version};
+use crate::catalog::KeyCell;
+use crate::daemon::Daemon;
+use crate::error::{Error, Result};
+use crate::store::Tree;
+use crate::token::Token;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Place of the [`Counters`] in the store.
+pub(super) const COUNTERS: &[u8] = b"counters";
+
+impl Daemon {
+    /// Reads every record. A record whose ring or key is missing means that the store cannot be trusted.
+    pub(crate) fn load(&self) -> Result<()> {
+        let catalog = &self.catalog;
+        catalog.set_counters(self.records.get::<Counters>(Tree::Meta, COUNTERS)?.unwrap_or_default());
+
+        let mut names: HashMap<Uid, RingName> = HashMap::new();
+        self.records.for_each(Tree::KeyRing, |_, ring: KeyRing| {
+            names.insert(ring.uid, ring.name.clone());
+            catalog.insert_ring(Arc::new(Token::new(ring)));
+        })?;
+
+        let mut orphans = Vec::new();
+        self.records.for_each(Tree::CryptoKey, |_, key: CryptoKey| match names.get(&key.ring) {
+            Some(ring) => catalog.insert_key(Arc::new(KeyCell::new(ring, key))),
+            None => orphans.push(format!("the ring of key {}", key.id)),
+        })?;
+
+        let mut versions = Vec::new();
+        self.records.for_each(Tree::Version, |_, version: Version| match catalog.key(&version.key) {
+            Some(key) => versions.push((key.record().ring, key.insert(version))),
+            None => orphans.push(format!("the key of a version {}", version.number)),
+        })?;
+        for (ring, version) in versions {
+            match catalog.token_of(&ring) {
+                Some(token) => self.show_version(&token, &version)?,
+                None => orphans.push(format!("the ring of version {}", version.name)),
+            }
+        }
+
+        let mut objects = Vec::new();
+        self.records.for_each(Tree::Object, |_, object: PlainObject| objects.push(object))?;
+        for PlainObject { ring, object } in objects {
+            match catalog.token_of(&ring) {
+                Some(token) => self.show_plain_object(&token, object)?,
+                None => orphans.push(format!("the ring of object {}", object.handle)),
+            }
+        }
+
+        self.records.for_each(Tree::ImportJob, |_, job: ImportJob| catalog.put_job(job))?;
+        match orphans.first() {
+            Some(missing) => Err(Error::StoreRefused { detail: format!("{missing} is missing") }),
+            None => Ok(()),
+        }
+    }
+}

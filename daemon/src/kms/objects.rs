@@ -1,0 +1,276 @@
+//! Token objects: keys that PKCS#11 applications make become key + version 1; certificates, data and lone public
+//! keys are kept as they are.
+
+use std::sync::Arc;
+
+use claviger_protocol::AttributeType;
+use claviger_protocol::object::ObjectClass;
+
+use super::algorithm::{Algorithm, ProtectionLevel};
+use super::load::COUNTERS;
+use super::record::{CryptoKey, P11Destroy, PlainObject, StoredObject, Version};
+use super::rings::new_uid;
+use super::state::{Transition, VersionState};
+use super::time::Time;
+use crate::attributes::Attributes;
+use crate::catalog::{KeyCell, VersionCell};
+use crate::daemon::Daemon;
+use crate::error::{Error, Result};
+use crate::handle;
+use crate::object::{HexUid, Home, Object};
+use crate::store::{Change, Tree};
+use crate::token::Token;
+
+/// Time from destroy to destruction of a key that says nothing else: 30 days.
+pub const DEFAULT_DESTROY_SCHEDULED_MILLIS: u64 = 30 * 24 * 3600 * 1000;
+
+/// Longest key id, in characters.
+const MAX_ID_CHARS: usize = 63;
+
+/// A key that a PKCS#11 application brings or has made.
+pub struct Pkcs11Key<'a> {
+    /// Attributes of its objects, completed: a secret key, or the private key and then the public key of a pair.
+    pub objects: Vec<Attributes>,
+    /// PKCS #8 of a private key, or the value of a secret key.
+    pub material: &'a [u8],
+    /// Generated here, and not brought by the application.
+    pub generated: bool,
+}
+
+impl Daemon {
+    /// Makes a key with version 1 from objects with `CKA_TOKEN` true. Gives the objects in the order they came.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub fn create_pkcs11_key(&self, token: &Token, new: Pkcs11Key<'_>) -> Result<Vec<Arc<Object>>> {
+        let leader = new.objects.first().ok_or(Error::TemplateIncomplete)?;
+        let (purpose, algorithm) = Algorithm::for_pkcs11(leader);
+        let now = Time::now();
+        let (key_uid, version_uid) = (new_uid()?, new_uid()?);
+
+        let _writer = self.catalog.write();
+        let id = self.free_key_id(token, leader.bytes(AttributeType::LABEL))?;
+        let key = CryptoKey {
+            uid: key_uid,
+            ring: token.uid,
+            id,
+            purpose,
+            protection_level: ProtectionLevel::Software,
+            algorithm,
+            primary: None,
+            next_version: 2,
+            create_time: now,
+            labels: Vec::new(),
+            description: String::new(),
+            import_only: false,
+            destroy_scheduled_millis: DEFAULT_DESTROY_SCHEDULED_MILLIS,
+            made_by_pkcs11: true,
+            etag: 1,
+        };
+        let mut change = Change::new();
+        let handles = self.allot_handles(&mut change, new.objects.len())?;
+        let mut objects = Vec::new();
+        for (i, (mut attributes, handle)) in new.objects.into_iter().zip(&handles).enumerate() {
+            let uid = if i == 0 { version_uid } else { new_uid()? };
+            attributes.set(AttributeType::UNIQUE_ID, HexUid::from(&uid).into());
+            let class = attributes.class().ok_or(Error::TemplateIncomplete)?;
+            let attributes = attributes.to_template();
+            objects.push(StoredObject { handle: *handle, class, attributes, hidden: false });
+        }
+        let version = Version {
+            uid: version_uid,
+            key: key_uid,
+            number: 1,
+            state: VersionState::Enabled,
+            algorithm,
+            create_time: now,
+            generate_time: new.generated.then_some(now),
+            scheduled_at: None,
+            destroy_time: None,
+            destroy_event_time: None,
+            import_job: None,
+            import_time: (!new.generated).then_some(now),
+            import_failure_reason: None,
+            material_digest: None,
+            objects,
+            etag: 1,
+        };
+        change.put(Tree::CryptoKey, key.uid, &key)?;
+        change.put(Tree::Version, version.uid, &version)?;
+        change.put_material(version.uid, new.material);
+        self.records.commit(change)?;
+
+        let cell = Arc::new(KeyCell::new(&token.ring().name, key));
+        let version = cell.insert(version);
+        self.catalog.insert_key(cell);
+        self.show_version(token, &version)?;
+        Ok(handles.into_iter().filter_map(|handle| token.object(handle)).collect())
+    }
+
+    /// Keeps a token object that holds no private or secret key.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub fn create_plain_object(&self, token: &Token, mut attributes: Attributes) -> Result<Arc<Object>> {
+        attributes.set(AttributeType::UNIQUE_ID, HexUid::from(&new_uid()?).into());
+        let class = attributes.class().ok_or(Error::TemplateIncomplete)?;
+
+        let _writer = self.catalog.write();
+        let mut change = Change::new();
+        let handle = self.allot_handles(&mut change, 1)?[0];
+        let object = StoredObject { handle, class, attributes: attributes.to_template(), hidden: false };
+        let record = PlainObject { ring: token.uid, object };
+        change.put(Tree::Object, handle.to_be_bytes(), &record)?;
+        self.records.commit(change)?;
+        self.show_plain_object(token, record.object)?;
+        token.object(handle).ok_or(Error::ObjectHandleInvalid)
+    }
+
+    /// Puts changed attributes of a token object in place of the old ones.
+    ///
+    /// # Errors
+    /// What the store says; `ObjectHandleInvalid` when the object has gone meanwhile.
+    pub fn set_token_attributes(
+        &self,
+        token: &Token,
+        object: &Arc<Object>,
+        attributes: Attributes,
+    ) -> Result<()> {
+        let _writer = self.catalog.write();
+        let mut change = Change::new();
+        let stored = StoredObject {
+            handle: object.handle,
+            class: object.class,
+            attributes: attributes.to_template(),
+            hidden: false,
+        };
+        match &object.home {
+            Home::Session { .. } => return Err(Error::ObjectHandleInvalid),
+            Home::Token { ring } => {
+                let record = PlainObject { ring: *ring, object: stored };
+                change.put(Tree::Object, object.handle.to_be_bytes(), &record)?;
+                self.records.commit(change)?;
+            }
+            Home::Version(cell) => {
+                let mut version = Version::clone(&cell.record());
+                let place = version.objects.iter_mut().find(|o| o.handle == object.handle);
+                *place.ok_or(Error::ObjectHandleInvalid)? = stored;
+                version.etag += 1;
+                change.put(Tree::Version, version.uid, &version)?;
+                self.records.commit(change)?;
+                cell.replace(version);
+            }
+        }
+        token.reindex(object, || object.replace_attributes(attributes));
+        Ok(())
+    }
+
+    /// `C_DestroyObject` on a token object. A key's version goes the way its ring says; the public half of a
+    /// pair is only hidden.
+    ///
+    /// # Errors
+    /// `ActionProhibited` when the ring denies it, else what the store says.
+    pub fn destroy_token_object(&self, token: &Token, object: &Arc<Object>) -> Result<()> {
+        match &object.home {
+            Home::Session { .. } => Err(Error::ObjectHandleInvalid),
+            Home::Token { .. } => {
+                let _writer = self.catalog.write();
+                let mut change = Change::new();
+                change.remove(Tree::Object, object.handle.to_be_bytes());
+                self.records.commit(change)?;
+                token.remove(object.handle);
+                Ok(())
+            }
+            Home::Version(cell) if object.class == ObjectClass::PUBLIC_KEY => {
+                self.hide_object(token, cell, object)
+            }
+            Home::Version(cell) => match token.ring().p11_destroy {
+                P11Destroy::Schedule => self.transition(cell, Transition::Destroy, Time::now()),
+                P11Destroy::Immediate => self.destroy_now(cell, Time::now()),
+                P11Destroy::Deny => Err(Error::ActionProhibited),
+            },
+        }
+    }
+
+    /// Makes the objects that show a version, and puts them in the token's index. Hidden ones stay away, and so
+    /// do all of a version that has no material.
+    pub(crate) fn show_version(&self, token: &Token, cell: &Arc<VersionCell>) -> Result<()> {
+        let record = cell.record();
+        if !matches!(record.state, VersionState::Enabled | VersionState::Disabled) {
+            return Ok(());
+        }
+        for stored in record.objects.iter().filter(|object| !object.hidden) {
+            let attributes: Attributes = stored.attributes.iter().cloned().collect();
+            let object = Object::new(stored.handle, Home::Version(cell.clone()), attributes, None)?;
+            token.insert(Arc::new(object));
+        }
+        Ok(())
+    }
+
+    /// Takes the objects that show a version out of the token's index.
+    pub(crate) fn hide_version(&self, token: &Token, cell: &VersionCell) {
+        for stored in &cell.record().objects {
+            token.remove(stored.handle);
+        }
+    }
+
+    /// Puts a certificate, data object or lone public key in the token's index.
+    pub(super) fn show_plain_object(&self, token: &Token, stored: StoredObject) -> Result<()> {
+        let attributes: Attributes = stored.attributes.into_iter().collect();
+        let home = Home::Token { ring: token.uid };
+        token.insert(Arc::new(Object::new(stored.handle, home, attributes, None)?));
+        Ok(())
+    }
+
+    /// Allots handles for `count` token objects, for good even if the change is never committed. The caller
+    /// holds the catalog's writer lock.
+    pub(crate) fn allot_handles(&self, change: &mut Change, count: usize) -> Result<Vec<u64>> {
+        let mut counters = self.catalog.counters();
+        let mut handles = Vec::with_capacity(count);
+        for _ in 0..count {
+            counters.last_handle = handle::after(counters.last_handle);
+            handles.push(counters.last_handle);
+        }
+        change.put(Tree::Meta, COUNTERS, &counters)?;
+        self.catalog.set_counters(counters);
+        Ok(handles)
+    }
+
+    fn hide_object(&self, token: &Token, cell: &Arc<VersionCell>, object: &Object) -> Result<()> {
+        let _writer = self.catalog.write();
+        let mut version = Version::clone(&cell.record());
+        for stored in version.objects.iter_mut().filter(|stored| stored.handle == object.handle) {
+            stored.hidden = true;
+        }
+        version.etag += 1;
+        let mut change = Change::new();
+        change.put(Tree::Version, version.uid, &version)?;
+        self.records.commit(change)?;
+        cell.replace(version);
+        token.remove(object.handle);
+        Ok(())
+    }
+
+    /// A key id from a label: itself where it can be an id and is free, else with random digits behind it.
+    fn free_key_id(&self, token: &Token, label: &[u8]) -> Result<String> {
+        let legal = |c: char| if c.is_ascii_alphanumeric() || c == '_' || c == '-' { c } else { '-' };
+        let label: String = String::from_utf8_lossy(label).chars().map(legal).take(MAX_ID_CHARS).collect();
+        let free = |id: &str| self.catalog.key_by_id(&token.uid, id).is_none();
+        let reserved = label.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("kms-"));
+        if !label.is_empty() && !reserved && free(&label) {
+            return Ok(label);
+        }
+        loop {
+            let digits = HexUid::from(&new_uid()?).0;
+            let id = match label.is_empty() || reserved {
+                true => format!("p11-{}", &digits[..16]),
+                false => {
+                    format!("{}-{}", label.chars().take(MAX_ID_CHARS - 9).collect::<String>(), &digits[..8])
+                }
+            };
+            if free(&id) {
+                return Ok(id);
+            }
+        }
+    }
+}

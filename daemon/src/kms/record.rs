@@ -1,0 +1,213 @@
+//! What the store keeps of rings, keys, versions, objects and import jobs. Key material is kept apart, sealed
+//! under a key of its own.
+
+use bincode::{Decode, Encode};
+use claviger_protocol::ObjectClass;
+use claviger_protocol::template::Attribute;
+
+use super::algorithm::{Algorithm, ProtectionLevel, Purpose};
+use super::import::{FailureReason, ImportMethod};
+use super::state::{ImportJobState, VersionState};
+use super::time::Time;
+use crate::access::pin::PinVerifier;
+
+/// 16 random bytes that name a ring, key, version or job for ever, whatever its names are.
+pub type Uid = [u8; 16];
+
+/// A key ring, which PKCS#11 sees as a token in a slot.
+#[derive(Debug, Clone, Encode, Decode)]
+pub struct KeyRing {
+    /// Names it in the store.
+    pub uid: Uid,
+    /// `projects/P/locations/L/keyRings/R`.
+    pub name: RingName,
+    /// `CK_TOKEN_INFO.label` without the padding, at most 32 bytes.
+    pub token_label: Vec<u8>,
+    /// `CK_TOKEN_INFO.serialNumber`: 16 hexadecimal digits, random, fixed.
+    pub token_serial: String,
+    /// `CK_SLOT_ID`, assigned once.
+    pub slot: u64,
+    /// Which mechanisms and defaults the token has.
+    pub profile: Profile,
+    /// What `C_DestroyObject` does to a key.
+    pub p11_destroy: P11Destroy,
+    /// The security officer's PIN.
+    pub so_pin: Option<PinVerifier>,
+    /// The user's PIN.
+    pub user_pin: Option<PinVerifier>,
+    /// When it was created.
+    pub create_time: Time,
+    /// Rises with every change.
+    pub etag: u64,
+}
+
+/// Where a ring is: project, location and its own id.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
+pub struct RingName {
+    /// `[a-z0-9][a-z0-9.:-]{0,62}`.
+    pub project: String,
+    /// `[a-z0-9-]{1,63}`.
+    pub location: String,
+    /// `[a-zA-Z0-9_-]{1,63}`.
+    pub id: String,
+}
+
+impl std::fmt::Display for RingName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "projects/{}/locations/{}/keyRings/{}", self.project, self.location, self.id)
+    }
+}
+
+/// A token profile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub enum Profile {
+    /// What common clients need.
+    Standard,
+    /// Only what leaks nothing through the API.
+    Strict,
+    /// `Standard` and the broken mechanisms.
+    Legacy,
+}
+
+/// What `C_DestroyObject` does to a token key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub enum P11Destroy {
+    /// Schedules the destruction of its version; the admin can restore it.
+    Schedule,
+    /// Destroys it at once.
+    Immediate,
+    /// Refuses.
+    Deny,
+}
+
+/// A key: a name, a purpose and versions.
+#[derive(Debug, Clone, Encode, Decode)]
+pub struct CryptoKey {
+    /// Names it in the store and in ciphertexts.
+    pub uid: Uid,
+    /// Ring it is on.
+    pub ring: Uid,
+    /// Its id within the ring, `[a-zA-Z0-9_-]{1,63}`.
+    pub id: String,
+    /// What all its versions are for.
+    pub purpose: Purpose,
+    /// Protection level of all its versions.
+    pub protection_level: ProtectionLevel,
+    /// Algorithm of the next version.
+    pub algorithm: Algorithm,
+    /// Number of the version that encrypts; only for `ENCRYPT_DECRYPT`.
+    pub primary: Option<u32>,
+    /// Number the next version gets; from 1, never reused.
+    pub next_version: u32,
+    /// When it was created.
+    pub create_time: Time,
+    /// Labels, by key.
+    pub labels: Vec<(String, String)>,
+    /// What the key is for, at most 8192 bytes.
+    pub description: String,
+    /// Only imported versions.
+    pub import_only: bool,
+    /// Milliseconds from destroy to destruction.
+    pub destroy_scheduled_millis: u64,
+    /// The key was made by a PKCS#11 application.
+    pub made_by_pkcs11: bool,
+    /// Rises with every change.
+    pub etag: u64,
+}
+
+/// A version: the unit that holds material.
+#[derive(Debug, Clone, Encode, Decode)]
+pub struct Version {
+    /// `CKA_UNIQUE_ID`, and its place in the store's material.
+    pub uid: Uid,
+    /// Key it belongs to.
+    pub key: Uid,
+    /// From 1.
+    pub number: u32,
+    /// State as last written; ask [`effective_state`](super::state::effective_state) for the one that holds now.
+    pub state: VersionState,
+    /// What its material is for.
+    pub algorithm: Algorithm,
+    /// When it was created.
+    pub create_time: Time,
+    /// When its material was generated here.
+    pub generate_time: Option<Time>,
+    /// When its destruction was scheduled.
+    pub scheduled_at: Option<Time>,
+    /// When it will be destroyed; only in `DESTROY_SCHEDULED`.
+    pub destroy_time: Option<Time>,
+    /// When it was destroyed; only in `DESTROYED`.
+    pub destroy_event_time: Option<Time>,
+    /// Full name of the import job it came through.
+    pub import_job: Option<String>,
+    /// When it was imported, through a job or through PKCS#11.
+    pub import_time: Option<Time>,
+    /// Why the import failed; only in `IMPORT_FAILED`.
+    pub import_failure_reason: Option<FailureReason>,
+    /// Keyed digest of imported material, which recognises it when it is imported again.
+    pub material_digest: Option<[u8; 32]>,
+    /// The PKCS#11 objects that show this version: a secret key, or a private and a public key.
+    pub objects: Vec<StoredObject>,
+    /// Rises with every change.
+    pub etag: u64,
+}
+
+/// A PKCS#11 token object: a view of a version, or an object of its own (certificate, data, lone public key).
+#[derive(Debug, Clone, Encode, Decode)]
+pub struct StoredObject {
+    /// `CK_OBJECT_HANDLE`; persistent, never reused.
+    pub handle: u64,
+    /// `CKA_CLASS`.
+    pub class: ObjectClass,
+    /// All its attributes that are not secret.
+    pub attributes: Vec<Attribute>,
+    /// Destroyed through PKCS#11 while its version lives on (a public key of a pair).
+    pub hidden: bool,
+}
+
+/// A token object that is no version's view.
+#[derive(Debug, Clone, Encode, Decode)]
+pub struct PlainObject {
+    /// Ring it is on.
+    pub ring: Uid,
+    /// The object.
+    pub object: StoredObject,
+}
+
+/// An import job: a wrapping key pair with an end.
+#[derive(Debug, Clone, Encode, Decode)]
+pub struct ImportJob {
+    /// Names it in the store.
+    pub uid: Uid,
+    /// Ring it is on.
+    pub ring: Uid,
+    /// Its id within the ring.
+    pub id: String,
+    /// How material is wrapped for it.
+    pub method: ImportMethod,
+    /// Level of the keys it may import.
+    pub protection_level: ProtectionLevel,
+    /// State as last written.
+    pub state: ImportJobState,
+    /// When it was created.
+    pub create_time: Time,
+    /// When its key pair was ready.
+    pub generate_time: Option<Time>,
+    /// When it ends.
+    pub expire_time: Time,
+    /// When it ended.
+    pub expire_event_time: Option<Time>,
+    /// SubjectPublicKeyInfo, DER; only while active.
+    pub public_key: Option<Vec<u8>>,
+    /// Rises with every change.
+    pub etag: u64,
+}
+
+/// Counters of the whole store.
+#[derive(Debug, Clone, Default, Encode, Decode)]
+pub struct Counters {
+    /// The last token-object handle given out.
+    pub last_handle: u64,
+    /// The next slot number, which the free slot at the end shows until a ring takes it.
+    pub next_slot: u64,
+}

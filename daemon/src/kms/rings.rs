@@ -1,0 +1,166 @@
+//! Key rings: creating them by the admin or by `C_InitToken`, and changing them.
+
+use std::sync::Arc;
+
+use super::load::COUNTERS;
+use super::record::{KeyRing, P11Destroy, Profile, RingName, Uid};
+use super::time::Time;
+use crate::access::pin::PinVerifier;
+use crate::daemon::Daemon;
+use crate::error::{Error, Result};
+use crate::store::{Change, Tree};
+use crate::token::Token;
+
+/// Longest token label, in bytes (`CK_TOKEN_INFO.label`).
+const MAX_LABEL_BYTES: usize = 32;
+
+/// What a new ring is to be.
+pub struct NewRing<'a> {
+    /// Its name.
+    pub name: RingName,
+    /// Label of the token, without padding; the ring's id when absent.
+    pub token_label: Option<Vec<u8>>,
+    /// Token profile.
+    pub profile: Profile,
+    /// What `C_DestroyObject` does.
+    pub p11_destroy: P11Destroy,
+    /// The security officer's PIN.
+    pub so_pin: Option<&'a [u8]>,
+    /// The user's PIN.
+    pub user_pin: Option<&'a [u8]>,
+}
+
+/// 16 random bytes.
+pub fn new_uid() -> Result<Uid> {
+    let mut uid = [0; 16];
+    crate::crypto::random::fill(&mut uid)?;
+    Ok(uid)
+}
+
+impl Daemon {
+    /// Creates a ring in the free slot.
+    ///
+    /// # Errors
+    /// `AlreadyExists` when the name is taken, `InvalidArgument` for a label that is too long, `PinLenRange`.
+    pub fn create_ring(&self, new: NewRing<'_>) -> Result<Arc<Token>> {
+        let token_label = new.token_label.unwrap_or_else(|| new.name.id.clone().into_bytes());
+        if token_label.len() > MAX_LABEL_BYTES {
+            let message = format!("a token label has at most {MAX_LABEL_BYTES} bytes");
+            return Err(Error::InvalidArgument { message });
+        }
+        let verifier = |pin| PinVerifier::new(pin, &self.pepper);
+        let (so_pin, user_pin) =
+            (new.so_pin.map(verifier).transpose()?, new.user_pin.map(verifier).transpose()?);
+        let mut serial = [0; 8];
+        crate::crypto::random::fill(&mut serial)?;
+
+        let _writer = self.catalog.write();
+        if self.catalog.ring(&new.name).is_ok() {
+            return Err(Error::AlreadyExists { resource: new.name.to_string() });
+        }
+        let mut counters = self.catalog.counters();
+        let ring = KeyRing {
+            uid: new_uid()?,
+            name: new.name,
+            token_label,
+            token_serial: serial.iter().map(|byte| format!("{byte:02x}")).collect(),
+            slot: counters.next_slot,
+            profile: new.profile,
+            p11_destroy: new.p11_destroy,
+            so_pin,
+            user_pin,
+            create_time: Time::now(),
+            etag: 1,
+        };
+        counters.next_slot += 1;
+        let mut change = Change::new();
+        change.put(Tree::KeyRing, ring.uid, &ring)?;
+        change.put(Tree::Meta, COUNTERS, &counters)?;
+        self.records.commit(change)?;
+
+        self.catalog.set_counters(counters);
+        let token = Arc::new(Token::new(ring));
+        self.catalog.insert_ring(token.clone());
+        Ok(token)
+    }
+
+    /// Changes a ring's record; `change` may refuse.
+    ///
+    /// # Errors
+    /// What `change` gives, and what the store says.
+    pub fn change_ring<T>(&self, token: &Token, change: impl FnOnce(&mut KeyRing) -> Result<T>) -> Result<T> {
+        let _writer = self.catalog.write();
+        let mut ring = KeyRing::clone(&token.ring());
+        let result = change(&mut ring)?;
+        ring.etag += 1;
+        let mut batch = Change::new();
+        batch.put(Tree::KeyRing, ring.uid, &ring)?;
+        self.records.commit(batch)?;
+        token.replace_ring(ring);
+        Ok(result)
+    }
+}
+
+/// Ids of rings that `C_InitToken` makes begin with this.
+const PKCS11_RING: &str = "token-";
+
+impl Daemon {
+    /// `C_InitToken` on the free slot: a new ring named after the label, with a security officer's PIN.
+    ///
+    /// # Errors
+    /// As [`Daemon::create_ring`]; `SlotIdInvalid` when another application has just taken the slot.
+    pub fn init_free_token(&self, slot: u64, so_pin: &[u8], token_label: Vec<u8>) -> Result<Arc<Token>> {
+        let name = |id: String| RingName { project: "local".to_owned(), location: "global".to_owned(), id };
+        let legal = |c: char| if c.is_ascii_alphanumeric() || c == '_' || c == '-' { c } else { '-' };
+        let mut id: String = String::from_utf8_lossy(&token_label).chars().map(legal).take(50).collect();
+        let uid = crate::object::HexUid::from(&new_uid()?).0;
+        if id.is_empty() {
+            id = format!("{PKCS11_RING}{}", &uid[..8]);
+        }
+        if self.catalog.ring(&name(id.clone())).is_ok() {
+            id = format!("{id}-{}", &uid[..8]);
+        }
+        if slot != self.free_slot() {
+            return Err(Error::SlotIdInvalid);
+        }
+        self.create_ring(NewRing {
+            name: name(id),
+            token_label: Some(token_label),
+            profile: Profile::Standard,
+            p11_destroy: P11Destroy::Schedule,
+            so_pin: Some(so_pin),
+            user_pin: None,
+        })
+    }
+
+    /// `C_InitToken` on a token: with the right SO PIN and no session open anywhere, all its keys are scheduled
+    /// for destruction, its other objects go, the user PIN is cleared and the label is the new one. The ring,
+    /// its slot and serial number stay, and the admin can restore the keys.
+    ///
+    /// # Errors
+    /// `SessionExists`, `PinIncorrect`, `PinLocked`, and what the store says.
+    pub fn init_token_again(&self, token: &Arc<Token>, so_pin: &[u8], token_label: Vec<u8>) -> Result<()> {
+        if self.applications.has_session_on(token.slot) {
+            return Err(Error::SessionExists);
+        }
+        if token.ring().so_pin.is_some() {
+            crate::access::login::check_pin(self, token, crate::application::User::So, so_pin)?;
+        } else {
+            let verifier = PinVerifier::new(so_pin, &self.pepper)?;
+            self.change_ring(token, |ring| {
+                ring.so_pin = Some(verifier);
+                Ok(())
+            })?;
+        }
+        for object in token.candidates(&[]) {
+            if object.class != claviger_protocol::ObjectClass::PUBLIC_KEY || !object.is_view() {
+                self.destroy_token_object(token, &object)?;
+            }
+        }
+        self.change_ring(token, |ring| {
+            ring.user_pin = None;
+            ring.token_label = token_label;
+            Ok(())
+        })
+    }
+}

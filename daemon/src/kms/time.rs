@@ -1,0 +1,54 @@
+//! Wall-clock times as the key service stores and shows them.
+
+use bincode::{Decode, Encode};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+/// Milliseconds since 1970-01-01T00:00:00Z.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
+pub struct Time(pub i64);
+
+impl Time {
+    /// The wall clock.
+    pub fn now() -> Time {
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        Time(since.map_or(0, |d| i64::try_from(d.as_millis()).unwrap_or(i64::MAX)))
+    }
+
+    /// This many milliseconds later; stops at the end of time.
+    pub fn plus_millis(self, millis: u64) -> Time {
+        Time(self.0.saturating_add(i64::try_from(millis).unwrap_or(i64::MAX)))
+    }
+
+    /// RFC 3339 with milliseconds, in UTC.
+    pub fn rfc3339(self) -> String {
+        self.utc().and_then(|time| time.format(&Rfc3339).ok()).unwrap_or_default()
+    }
+
+    /// `CK_DATE`: `YYYYMMDD`, in UTC.
+    pub fn date(self) -> [u8; 8] {
+        let mut digits = *b"00000000";
+        if let Some(time) = self.utc() {
+            let text = format!("{:04}{:02}{:02}", time.year(), u8::from(time.month()), time.day());
+            if let Ok(text) = text.as_bytes().try_into() {
+                digits = text;
+            }
+        }
+        digits
+    }
+
+    fn utc(self) -> Option<OffsetDateTime> {
+        OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1_000_000).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_shown_as_the_reference_documents_show_them() {
+        assert_eq!(Time(1_700_000_000_123).rfc3339(), "2023-11-14T22:13:20.123Z");
+        assert_eq!(&Time(1_700_000_000_123).date(), b"20231114");
+    }
+}

@@ -1,0 +1,351 @@
+//! Versions: creating them, their objects, and every change of their state.
+
+use std::sync::Arc;
+
+use claviger_protocol::mechanism::mechanism;
+use claviger_protocol::template::{Attribute, Value};
+use claviger_protocol::{AttributeType, MechanismType, ObjectClass, attribute};
+
+use super::algorithm::{Algorithm, KeyShape, Purpose};
+use super::record::{CryptoKey, StoredObject, Version};
+use super::rings::new_uid;
+use super::state::{Transition, VersionState, next_state};
+use super::time::Time;
+use crate::attributes::{Attributes, bytes};
+use crate::catalog::{KeyCell, VersionCell};
+use crate::crypto::curve::Curve;
+use crate::crypto::{self, Key};
+use crate::daemon::Daemon;
+use crate::error::{Error, Result};
+use crate::object::HexUid;
+use crate::store::{Change, Tree};
+use crate::template::{self, Making, Origin};
+use crate::token::Token;
+
+/// The field that a refused transition names.
+pub(super) const STATE_FIELD: &str = "crypto_key_version.state";
+
+impl Daemon {
+    /// Creates a version with new material. Slow for RSA: generates on the calling thread, while others may write.
+    ///
+    /// The first version of an `ENCRYPT_DECRYPT` key becomes its primary one.
+    ///
+    /// # Errors
+    /// `FailedPrecondition` when the key takes no generated versions or has no primary one, what the store says.
+    pub fn create_version(
+        &self,
+        token: &Token,
+        key: &KeyCell,
+        make_primary: bool,
+    ) -> Result<Arc<VersionCell>> {
+        let template = key.record();
+        check_takes_generated(&key.name, &template, make_primary)?;
+        let algorithm = template.algorithm;
+        let live = generate(algorithm)?;
+
+        let _writer = self.catalog.write();
+        let mut record = CryptoKey::clone(&key.record());
+        let is_first = record.next_version == 1;
+        let mut change = Change::new();
+        let version =
+            self.add_version(&mut change, &mut record, algorithm, &live, Origin::Generate, Time::now())?;
+        if make_primary || is_first && record.purpose == Purpose::EncryptDecrypt {
+            record.primary = Some(version.number);
+        }
+        change.put(Tree::CryptoKey, record.uid, &record)?;
+        self.records.commit(change)?;
+
+        key.replace(record);
+        let version = key.insert(version);
+        self.show_version(token, &version)?;
+        Ok(version)
+    }
+
+    /// Changes a version's state, in one commit. A version that already is what is asked for stays as it is.
+    ///
+    /// # Errors
+    /// `WrongState` for a transition that does not exist, what the store says.
+    pub fn transition(&self, cell: &Arc<VersionCell>, transition: Transition, now: Time) -> Result<()> {
+        let _writer = self.catalog.write();
+        let (key, token) = self.owners(cell)?;
+        let state = cell.state(now);
+        let next = next_state(state, transition).ok_or_else(|| wrong_state(cell, state))?;
+        if next == state {
+            return Ok(());
+        }
+        let mut record = Version::clone(&cell.record());
+        let mut change = Change::new();
+        match transition {
+            Transition::Enable | Transition::Disable => record.state = next,
+            Transition::Destroy if key.record().destroy_scheduled_millis == 0 => {
+                record.scheduled_at = Some(now);
+                destroy(&mut record, &mut change, now);
+            }
+            Transition::Destroy => {
+                record.state = next;
+                record.scheduled_at = Some(now);
+                record.destroy_time = Some(now.plus_millis(key.record().destroy_scheduled_millis));
+            }
+            Transition::Restore => {
+                record.state = next;
+                record.scheduled_at = None;
+                record.destroy_time = None;
+                self.renew_handles(&mut change, &mut record)?;
+            }
+        }
+        self.put_version(change, cell, record)?;
+        match transition {
+            Transition::Enable | Transition::Disable => {}
+            Transition::Destroy => self.hide_version(&token, cell),
+            Transition::Restore => self.show_version(&token, cell)?,
+        }
+        Ok(())
+    }
+
+    /// Destroys a version that is enabled or disabled at once, without a schedule.
+    ///
+    /// # Errors
+    /// `WrongState` in any other state, what the store says.
+    pub fn destroy_now(&self, cell: &Arc<VersionCell>, now: Time) -> Result<()> {
+        let _writer = self.catalog.write();
+        let (_, token) = self.owners(cell)?;
+        let state = cell.state(now);
+        next_state(state, Transition::Destroy).ok_or_else(|| wrong_state(cell, state))?;
+        let mut record = Version::clone(&cell.record());
+        record.scheduled_at = Some(now);
+        let mut change = Change::new();
+        destroy(&mut record, &mut change, now);
+        self.put_version(change, cell, record)?;
+        self.hide_version(&token, cell);
+        Ok(())
+    }
+
+    /// Destroys every version whose schedule has passed, each in a commit of its own, and tells how many. One that
+    /// fails does not keep the others.
+    ///
+    /// # Errors
+    /// What the store says of the first that failed.
+    pub fn destroy_due(&self, now: Time) -> Result<usize> {
+        let is_due = |cell: &VersionCell| {
+            cell.record().state == VersionState::DestroyScheduled
+                && cell.state(now) == VersionState::Destroyed
+        };
+        let tokens = self.catalog.tokens();
+        let keys = tokens.iter().flat_map(|token| self.catalog.keys(&token.uid));
+        let due = keys.flat_map(|key| key.versions()).filter(|cell| is_due(cell));
+        let (mut destroyed, mut failure) = (0, None);
+        for cell in due {
+            let _writer = self.catalog.write();
+            if !is_due(&cell) {
+                continue;
+            }
+            let mut record = Version::clone(&cell.record());
+            let mut change = Change::new();
+            destroy(&mut record, &mut change, now);
+            match self.put_version(change, &cell, record) {
+                Ok(()) => {
+                    tracing::info!(version = cell.name, "destroyed as scheduled");
+                    destroyed += 1;
+                }
+                Err(error) => {
+                    tracing::error!(version = cell.name, %error, "cannot destroy a version that is due");
+                    failure.get_or_insert(error);
+                }
+            }
+        }
+        failure.map_or(Ok(destroyed), Err)
+    }
+
+    /// The next version of a key with its objects and material, enabled: puts handles, version and material in the
+    /// change, and moves the key's counter, which the caller puts. The caller holds the writer lock.
+    pub(super) fn add_version(
+        &self,
+        change: &mut Change,
+        key: &mut CryptoKey,
+        algorithm: Algorithm,
+        live: &Key,
+        origin: Origin,
+        now: Time,
+    ) -> Result<Version> {
+        let mut version = next_version(key, algorithm, now)?;
+        version.state = VersionState::Enabled;
+        version.generate_time = (origin == Origin::Generate).then_some(now);
+        version.objects = self.new_objects(change, key, &version, live, origin, now)?;
+        change.put(Tree::Version, version.uid, &version)?;
+        change.put_material(version.uid, &live.to_material()?);
+        Ok(version)
+    }
+
+    /// The objects that show a version, with new handles. The caller holds the writer lock.
+    pub(super) fn new_objects(
+        &self,
+        change: &mut Change,
+        key: &CryptoKey,
+        version: &Version,
+        live: &Key,
+        origin: Origin,
+        now: Time,
+    ) -> Result<Vec<StoredObject>> {
+        let classes = version.algorithm.shape().classes();
+        let handles = self.allot_handles(change, classes.len())?;
+        let mut objects = Vec::with_capacity(classes.len());
+        for (i, (class, handle)) in classes.iter().zip(handles).enumerate() {
+            let mut attributes = view(key, version, *class, live, origin, now)?;
+            let uid = if i == 0 { version.uid } else { new_uid()? };
+            attributes.set(AttributeType::UNIQUE_ID, HexUid::from(&uid).into());
+            let attributes = attributes.to_template();
+            objects.push(StoredObject { handle, class: *class, attributes, hidden: false });
+        }
+        Ok(objects)
+    }
+
+    /// New handles for all objects of a version that comes back, those that were hidden too. The caller holds the
+    /// writer lock.
+    pub(super) fn renew_handles(&self, change: &mut Change, record: &mut Version) -> Result<()> {
+        let handles = self.allot_handles(change, record.objects.len())?;
+        for (object, handle) in record.objects.iter_mut().zip(handles) {
+            object.handle = handle;
+            object.hidden = false;
+        }
+        Ok(())
+    }
+
+    /// Commits a change with the changed version, and puts it in place. The caller holds the writer lock.
+    pub(super) fn put_version(
+        &self,
+        mut change: Change,
+        cell: &VersionCell,
+        mut record: Version,
+    ) -> Result<()> {
+        record.etag += 1;
+        change.put(Tree::Version, record.uid, &record)?;
+        self.records.commit(change)?;
+        cell.replace(record);
+        Ok(())
+    }
+
+    /// Key and token of a version.
+    pub(super) fn owners(&self, cell: &VersionCell) -> Result<(Arc<KeyCell>, Arc<Token>)> {
+        let missing = |what| Error::Internal { detail: format!("{} has no {what}", cell.name) };
+        let key = self.catalog.key(&cell.key).ok_or_else(|| missing("key"))?;
+        let token = self.catalog.token_of(&cell.ring).ok_or_else(|| missing("ring"))?;
+        Ok((key, token))
+    }
+}
+
+/// A new key of an algorithm. `P11_GENERIC` names no key: `FailedPrecondition`.
+pub(super) fn generate(algorithm: Algorithm) -> Result<Key> {
+    let shape = algorithm.shape();
+    let pair = |r#type: AttributeType, value: Value| {
+        let row = shape.key_gen_mechanism().and_then(mechanism).ok_or(Error::MechanismInvalid)?;
+        crypto::generate::pair(row, &|asked| (asked == r#type).then(|| value.clone()))
+    };
+    match shape {
+        KeyShape::Secret(key_type, length) => crypto::generate::secret(key_type, length),
+        KeyShape::Rsa(bits) => pair(AttributeType::MODULUS_BITS, Value::Ulong(u64::from(bits))),
+        KeyShape::Curve(name) => {
+            let curve = Curve::named(name).ok_or(Error::CurveNotSupported)?;
+            pair(AttributeType::EC_PARAMS, bytes(curve.oid))
+        }
+        KeyShape::Any => Err(Error::FailedPrecondition {
+            message: format!("keys of algorithm {} are made by PKCS#11 applications only", algorithm.name()),
+        }),
+    }
+}
+
+/// The next version of a key, pending import and without objects; moves the key's counter.
+pub(super) fn next_version(key: &mut CryptoKey, algorithm: Algorithm, now: Time) -> Result<Version> {
+    let number = key.next_version;
+    key.next_version = number.checked_add(1).ok_or(Error::DeviceMemory)?;
+    key.etag += 1;
+    Ok(Version {
+        uid: new_uid()?,
+        key: key.uid,
+        number,
+        state: VersionState::PendingImport,
+        algorithm,
+        create_time: now,
+        generate_time: None,
+        scheduled_at: None,
+        destroy_time: None,
+        destroy_event_time: None,
+        import_job: None,
+        import_time: None,
+        import_failure_reason: None,
+        material_digest: None,
+        objects: Vec::new(),
+        etag: 1,
+    })
+}
+
+pub(super) fn wrong_state(cell: &VersionCell, state: VersionState) -> Error {
+    Error::WrongState { resource: cell.name.clone(), field: STATE_FIELD, state: state.name() }
+}
+
+/// Makes a version destroyed: the material goes in the same commit. Its destruction is never said to be earlier
+/// than it was due.
+fn destroy(record: &mut Version, change: &mut Change, now: Time) {
+    record.state = VersionState::Destroyed;
+    record.destroy_event_time = Some(record.destroy_time.map_or(now, |due| due.max(now)));
+    record.destroy_time = None;
+    change.remove_material(record.uid);
+}
+
+fn check_takes_generated(name: &str, key: &CryptoKey, make_primary: bool) -> Result<()> {
+    let refuse = |why: &str| Err(Error::FailedPrecondition { message: format!("{name} {why}") });
+    if key.import_only {
+        return refuse("takes imported versions only");
+    }
+    if make_primary && key.purpose != Purpose::EncryptDecrypt {
+        return refuse("has no primary version: only keys for ENCRYPT_DECRYPT have");
+    }
+    Ok(())
+}
+
+/// Attributes of one object of a version.
+fn view(
+    key: &CryptoKey,
+    version: &Version,
+    class: ObjectClass,
+    live: &Key,
+    origin: Origin,
+    now: Time,
+) -> Result<Attributes> {
+    let shape = version.algorithm.shape();
+    let key_type = shape.key_type().ok_or(Error::KeyTypeInconsistent)?;
+    let holds_secret = class != ObjectClass::PUBLIC_KEY;
+    // Unlike a label, it tells the versions of a key apart.
+    let id = [&key.uid[..], version.number.to_string().as_bytes()].concat();
+
+    let mut given = vec![
+        (AttributeType::TOKEN, Value::Bool(true)),
+        (AttributeType::PRIVATE, Value::Bool(holds_secret)),
+        // A copy would outlive the destruction of its version.
+        (AttributeType::COPYABLE, Value::Bool(false)),
+        (AttributeType::LABEL, bytes(key.id.as_bytes())),
+        (AttributeType::ID, bytes(id)),
+        (AttributeType::START_DATE, bytes(&now.date())),
+    ];
+    if holds_secret {
+        given.push((AttributeType::SENSITIVE, Value::Bool(true)));
+        given.push((AttributeType::EXTRACTABLE, Value::Bool(false)));
+    }
+    given.extend(key.purpose.usage(class).map(|flag| (flag, Value::Bool(true))));
+    let mut given: Vec<_> = given.into_iter().map(|(r#type, value)| Attribute { r#type, value }).collect();
+    if origin == Origin::Generate {
+        // What a template for C_GenerateKey or C_GenerateKeyPair must say of the key.
+        given.extend(live.public_attributes(class, key_type)?.into_iter().filter(|computed| {
+            attribute::attribute(computed.r#type, class, Some(key_type))
+                .is_some_and(|row| row.rules.has(attribute::GENERATE_MUST))
+        }));
+    }
+    let making = Making { origin, class: Some(class), key_type: Some(key_type), so: false };
+    let mut built = template::build(&given, making)?;
+    let made_by: Option<MechanismType> = shape.key_gen_mechanism();
+    template::complete(&mut built, live, origin, made_by)?;
+    Ok(built.attributes)
+}
+
+#[cfg(test)]
+#[path = "versions_tests.rs"]
+mod tests;

@@ -1,0 +1,40 @@
+//! clavigerd: holds the keys and performs every key operation.
+//!
+//! A call takes five hops: the module's `abi/` and `client.rs`, then [`server`] (frame to request), [`calls`]
+//! (handle to session, session to operation), [`crypto`] (bytes to bytes).
+//!
+//! * [`config`], [`server`], [`process`]: how it starts, listens and stops
+//! * [`daemon`]: the state all connections share
+//! * [`application`], [`session`], [`operation`]: what a client holds
+//! * [`slot`], [`token`], [`object`], [`attributes`], [`template`], [`handle`]: what PKCS#11 sees
+//! * [`calls`]: the meaning of each C_*, one file per chapter of the standard
+//! * [`kms`]: key rings, keys, versions, states, import; [`catalog`]: all of that in memory
+//! * [`admin`]: the meaning of each admin verb
+//! * [`access`]: PINs and lockout
+//! * [`crypto`]: recipes to OpenSSL
+//! * [`store`]: durable, sealed records
+//! * [`error`]: every fact that stops a call
+
+pub mod access;
+pub mod admin;
+pub mod application;
+pub mod attributes;
+pub mod calls;
+pub mod catalog;
+pub mod config;
+pub mod connection;
+pub mod crypto;
+pub mod daemon;
+pub mod error;
+pub mod handle;
+pub mod kms;
+pub mod lock;
+pub mod object;
+pub mod operation;
+pub mod process;
+pub mod server;
+pub mod session;
+pub mod slot;
+pub mod store;
+pub mod template;
+pub mod token;

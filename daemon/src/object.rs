@@ -1,0 +1,226 @@
+//! Objects: what a handle stands for.
+
+use std::sync::{Arc, OnceLock, RwLock};
+
+use claviger_protocol::attribute;
+use claviger_protocol::object::{KeyType, ObjectClass};
+use claviger_protocol::template::{Attribute, AttributeReply, Value};
+use claviger_protocol::{AttributeType, Bytes};
+
+use crate::attributes::Attributes;
+use crate::catalog::VersionCell;
+use crate::crypto::key::Key;
+use crate::error::{Error, Result};
+use crate::kms::record::Uid;
+use crate::kms::state::VersionState;
+use crate::kms::time::Time;
+use crate::lock;
+use crate::store::Records;
+
+/// An object of a token or a session.
+pub struct Object {
+    /// `CK_OBJECT_HANDLE`. Token objects keep it for ever.
+    pub handle: u64,
+    /// `CKA_CLASS`.
+    pub class: ObjectClass,
+    /// `CKA_KEY_TYPE`, for keys and domain parameters.
+    pub key_type: Option<KeyType>,
+    /// Where it lives.
+    pub home: Home,
+    attributes: RwLock<Arc<Attributes>>,
+    /// The live key, parsed once.
+    key: OnceLock<Arc<Key>>,
+}
+
+/// Where an object lives, and so when it dies.
+pub enum Home {
+    /// In a session of an application; gone when the session closes.
+    Session {
+        /// The session.
+        session: u64,
+        /// The token the session is open on.
+        slot: u64,
+    },
+    /// A view of a key version.
+    Version(Arc<VersionCell>),
+    /// A token object of its own: certificate, data, lone public key.
+    Token {
+        /// Ring it is on.
+        ring: Uid,
+    },
+}
+
+impl Object {
+    /// An object; session objects bring their live key.
+    pub fn new(handle: u64, home: Home, attributes: Attributes, key: Option<Arc<Key>>) -> Result<Object> {
+        let class = attributes.class().ok_or(Error::TemplateIncomplete)?;
+        let cell = OnceLock::new();
+        if let Some(key) = key {
+            let _ = cell.set(key);
+        }
+        Ok(Object {
+            handle,
+            class,
+            key_type: attributes.key_type(),
+            home,
+            attributes: RwLock::new(Arc::new(attributes)),
+            key: cell,
+        })
+    }
+
+    /// Its attributes as they are now.
+    pub fn attributes(&self) -> Arc<Attributes> {
+        lock::read(&self.attributes).clone()
+    }
+
+    /// Puts changed attributes in place of the old ones.
+    pub fn replace_attributes(&self, attributes: Attributes) {
+        *lock::write(&self.attributes) = Arc::new(attributes);
+    }
+
+    /// True for token objects.
+    pub fn is_token(&self) -> bool {
+        !matches!(self.home, Home::Session { .. })
+    }
+
+    /// True for views of a key version.
+    pub fn is_view(&self) -> bool {
+        matches!(self.home, Home::Version(_))
+    }
+
+    /// `CKA_PRIVATE`.
+    pub fn is_private(&self) -> bool {
+        self.attributes().is_true(AttributeType::PRIVATE)
+    }
+
+    /// True for the classes that hold a key.
+    pub fn is_key(&self) -> bool {
+        matches!(self.class, ObjectClass::PUBLIC_KEY | ObjectClass::PRIVATE_KEY | ObjectClass::SECRET_KEY)
+    }
+
+    /// The state of the version it shows; session objects and plain token objects are always enabled.
+    pub fn state(&self, now: Time) -> VersionState {
+        match &self.home {
+            Home::Version(cell) => cell.state(now),
+            Home::Session { .. } | Home::Token { .. } => VersionState::Enabled,
+        }
+    }
+
+    /// True while handles of it are good: its version is enabled or disabled.
+    pub fn is_visible(&self, now: Time) -> bool {
+        matches!(self.state(now), VersionState::Enabled | VersionState::Disabled)
+    }
+
+    /// Admits a use of the key at `now`.
+    ///
+    /// # Errors
+    /// `KeyHandleInvalid` when its version is no longer there, `VersionNotEnabled` when it is disabled.
+    pub fn admit(&self, now: Time) -> Result<()> {
+        match (self.state(now), &self.home) {
+            (VersionState::Enabled, _) => Ok(()),
+            (VersionState::Disabled, Home::Version(cell)) => Err(Error::VersionNotEnabled {
+                version: cell.name.clone(),
+                state: VersionState::Disabled.name(),
+            }),
+            _ => Err(Error::KeyHandleInvalid),
+        }
+    }
+
+    /// The live key. The first use of a token key reads its material from the store.
+    ///
+    /// # Errors
+    /// What the store says; `KeyHandleInvalid` for objects that hold no key.
+    pub fn key(&self, records: &Records) -> Result<Arc<Key>> {
+        if let Some(key) = self.key.get() {
+            return Ok(key.clone());
+        }
+        let key_type = self.key_type.ok_or(Error::KeyHandleInvalid)?;
+        let key = if self.class == ObjectClass::PUBLIC_KEY {
+            let attributes = self.attributes();
+            let info = attributes.bytes(AttributeType::PUBLIC_KEY_INFO);
+            Key::from_material(self.class, key_type, info)?
+        } else {
+            let Home::Version(cell) = &self.home else { return Err(Error::KeyHandleInvalid) };
+            let material = records.material(&cell.uid)?.ok_or(Error::KeyHandleInvalid)?;
+            Key::from_material(self.class, key_type, &material)?
+        };
+        Ok(self.key.get_or_init(|| Arc::new(key)).clone())
+    }
+
+    /// One attribute as `C_GetAttributeValue` answers it.
+    ///
+    /// # Errors
+    /// What reading the key gives; attributes that are missing or sensitive are answers, not errors.
+    pub fn reveal(&self, r#type: AttributeType, records: &Records, now: Time) -> Result<AttributeReply> {
+        let Some(row) = attribute::attribute(r#type, self.class, self.key_type) else {
+            return Ok(AttributeReply::Invalid);
+        };
+        let attributes = self.attributes();
+        if row.rules.has(attribute::SENSITIVE) {
+            let hidden = attributes.is_true(AttributeType::SENSITIVE)
+                || !attributes.is_true(AttributeType::EXTRACTABLE)
+                || self.state(now) != VersionState::Enabled;
+            if hidden {
+                return Ok(AttributeReply::Sensitive);
+            }
+            let component = self.key(records)?.secret_attribute(r#type)?;
+            return Ok(
+                component.map_or(AttributeReply::Invalid, |value| AttributeReply::Value(Value::Bytes(value)))
+            );
+        }
+        Ok(match attributes.value(r#type) {
+            Some(value) => AttributeReply::Value(value.clone()),
+            None if row.kind == attribute::Kind::Mechanisms => {
+                AttributeReply::Value(Value::Mechanisms(Vec::new()))
+            }
+            None if row.kind == attribute::Kind::Template => {
+                AttributeReply::Value(Value::Template(Vec::new()))
+            }
+            None => AttributeReply::Invalid,
+        })
+    }
+
+    /// True when the object has every attribute of the template with exactly that value. A value that is not
+    /// revealed matches nothing.
+    pub fn matches(&self, template: &[Attribute], records: &Records, now: Time) -> Result<bool> {
+        for wanted in template {
+            match self.reveal(wanted.r#type, records, now)? {
+                AttributeReply::Value(value) if value == wanted.value => {}
+                _ => return Ok(false),
+            }
+        }
+        Ok(true)
+    }
+
+    /// `C_GetObjectSize`: what its attributes take, in bytes.
+    pub fn size(&self) -> u64 {
+        let attributes = self.attributes();
+        attributes.iter().map(|(_, value)| 16 + value_size(value)).sum()
+    }
+}
+
+fn value_size(value: &Value) -> u64 {
+    match value {
+        Value::Bool(_) => 1,
+        Value::Ulong(_) => 8,
+        Value::Bytes(bytes) => bytes.len() as u64,
+        Value::Mechanisms(list) => 8 * list.len() as u64,
+        Value::Template(list) => 24 * list.len() as u64,
+    }
+}
+
+/// A set of bytes as an attribute value.
+impl From<&Uid> for HexUid {
+    fn from(uid: &Uid) -> Self {
+        HexUid(uid.iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+}
+
+/// A uid in hexadecimal, as `CKA_UNIQUE_ID` shows it.
+pub struct HexUid(pub String);
+
+impl From<HexUid> for Value {
+    fn from(uid: HexUid) -> Self {
+        Value::Bytes(Bytes::from(uid.0.into_bytes()))
+    }
+}

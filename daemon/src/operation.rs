@@ -1,0 +1,451 @@
+//! Operations: what a session is in the middle of between an Init and the call that ends it.
+//!
+//! The rules of PKCS#11 3.2, section 5.2 live here, once for all chapters: a size query and a buffer that is too
+//! small leave the operation as it is, any other error ends it; one-shot and multi-part calls do not mix.
+
+use std::sync::Arc;
+
+use claviger_protocol::{Bytes, MechanismType};
+use claviger_protocol::call::{Output, Room};
+use claviger_protocol::mechanism::{self, MechanismRow};
+use claviger_protocol::params::Params;
+
+use crate::crypto::cipher::{Cipher, Direction};
+use crate::crypto::digest::Digest;
+use crate::crypto::key::Key;
+use crate::crypto::sign::Signer;
+use crate::crypto::verify::Verifier;
+use crate::error::{Error, Result};
+use crate::kms::time::Time;
+use crate::object::Object;
+
+/// What a session is in the middle of, one of each kind.
+#[derive(Default)]
+pub struct Operations {
+    /// `C_FindObjectsInit`.
+    pub find: Option<Find>,
+    /// `C_EncryptInit`.
+    pub encrypt: Option<CipherOperation>,
+    /// `C_DecryptInit`.
+    pub decrypt: Option<CipherOperation>,
+    /// `C_DigestInit`.
+    pub digest: Option<DigestOperation>,
+    /// `C_SignInit`.
+    pub sign: Option<SignOperation>,
+    /// `C_SignRecoverInit`.
+    pub sign_recover: Option<SignOperation>,
+    /// `C_VerifyInit`.
+    pub verify: Option<VerifyOperation>,
+    /// `C_VerifyRecoverInit`.
+    pub verify_recover: Option<VerifyOperation>,
+}
+
+impl Operations {
+    /// Ends the operations that use a private key object; called at logout.
+    pub fn end_private(&mut self) {
+        fn end<T>(slot: &mut Option<T>, key: impl Fn(&T) -> &KeyUse) {
+            if slot.as_ref().is_some_and(|operation| key(operation).object.is_private()) {
+                *slot = None;
+            }
+        }
+        end(&mut self.encrypt, |operation| &operation.key);
+        end(&mut self.decrypt, |operation| &operation.key);
+        end(&mut self.sign, |operation| &operation.key);
+        end(&mut self.sign_recover, |operation| &operation.key);
+        end(&mut self.verify, |operation| &operation.key);
+        end(&mut self.verify_recover, |operation| &operation.key);
+        self.find = None;
+    }
+}
+
+/// Handles that `C_FindObjects` still has to give.
+pub struct Find {
+    /// In the order they will be given.
+    pub rest: std::collections::VecDeque<u64>,
+}
+
+/// Which way an operation is used; the first call after the Init decides.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Undecided,
+    OneShot,
+    Parts,
+}
+
+impl Way {
+    /// Goes one way, if not yet on the other.
+    fn take(&mut self, way: Way) -> Result<()> {
+        if *self != Way::Undecided && *self != way {
+            return Err(Error::OperationActive);
+        }
+        *self = way;
+        Ok(())
+    }
+}
+
+/// A key in use by an operation: resolved and authorised at Init, asked for its state at every call.
+pub struct KeyUse {
+    /// The object whose handle was given.
+    pub object: Arc<Object>,
+    /// The live key.
+    pub key: Arc<Key>,
+    /// `CKA_ALWAYS_AUTHENTICATE`: waits for a context-specific login.
+    pub awaits_login: bool,
+}
+
+impl KeyUse {
+    /// Admits the next call.
+    ///
+    /// # Errors
+    /// `UserNotLoggedIn` while a context-specific login is missing, else what the key's state says.
+    pub fn admit(&self) -> Result<()> {
+        if self.awaits_login {
+            return Err(Error::UserNotLoggedIn);
+        }
+        self.object.admit(Time::now())
+    }
+}
+
+/// The end of an operation's call: still active, or over.
+pub enum Step {
+    /// The operation goes on.
+    Active(Output),
+    /// The operation is over.
+    Done(Output),
+}
+
+impl Step {
+    /// True when data was given, and not only its length.
+    pub fn has_output(&self) -> bool {
+        matches!(self, Step::Active(Output::Data(_)) | Step::Done(Output::Data(_)))
+    }
+}
+
+/// Runs one call of the operation in `slot`, and ends it as the standard says.
+///
+/// # Errors
+/// `OperationNotInitialized` when there is none, else what the call gives.
+pub fn run<T>(slot: &mut Option<T>, call: impl FnOnce(&mut T) -> Result<Step>) -> Result<Output> {
+    let operation = slot.as_mut().ok_or(Error::OperationNotInitialized)?;
+    match call(operation) {
+        Ok(Step::Active(output)) => Ok(output),
+        Ok(Step::Done(output)) => {
+            *slot = None;
+            Ok(output)
+        }
+        Err(error) => {
+            *slot = None;
+            Err(error)
+        }
+    }
+}
+
+/// Runs a call that feeds the operation in `slot`; an error ends it.
+///
+/// # Errors
+/// As [`run`].
+pub fn update<T>(slot: &mut Option<T>, call: impl FnOnce(&mut T) -> Result<()>) -> Result<()> {
+    let result = call(slot.as_mut().ok_or(Error::OperationNotInitialized)?);
+    if result.is_err() {
+        *slot = None;
+    }
+    result
+}
+
+/// Ends the operation in `slot` and runs its last call.
+///
+/// # Errors
+/// As [`run`].
+pub fn finish<T, R>(slot: &mut Option<T>, call: impl FnOnce(T) -> Result<R>) -> Result<R> {
+    call(slot.take().ok_or(Error::OperationNotInitialized)?)
+}
+
+/// Answers before any work: a size query, or a buffer that is too small for `needed` bytes.
+fn too_little(room: Room, needed: usize) -> Option<Output> {
+    match room {
+        None => Some(Output::Length(needed as u64)),
+        Some(room) if room < needed as u64 => Some(Output::TooSmall(needed as u64)),
+        Some(_) => None,
+    }
+}
+
+/// Encryption or decryption.
+pub struct CipherOperation {
+    /// The key.
+    pub key: KeyUse,
+    direction: Direction,
+    row: &'static MechanismRow,
+    params: Params,
+    /// None once finished with a result that did not fit.
+    cipher: Option<Cipher>,
+    way: Way,
+    /// The last output, waiting for a buffer that is large enough.
+    last: Option<Bytes>,
+}
+
+impl CipherOperation {
+    /// `C_EncryptInit` and `C_DecryptInit`.
+    ///
+    /// # Errors
+    /// What the parameter or the key's size give.
+    pub fn new(
+        direction: Direction,
+        row: &'static MechanismRow,
+        params: Params,
+        key: KeyUse,
+    ) -> Result<Self> {
+        let cipher = Cipher::new(direction, row, &params, key.key.clone())?;
+        Ok(Self { key, direction, row, params, cipher: Some(cipher), way: Way::Undecided, last: None })
+    }
+
+    /// `C_Encrypt` and `C_Decrypt`.
+    pub fn one_shot(&mut self, data: &[u8], room: Room) -> Result<Step> {
+        self.key.admit()?;
+        self.way.take(Way::OneShot)?;
+        let cipher = match self.cipher.take() {
+            Some(cipher) => cipher,
+            None => Cipher::new(self.direction, self.row, &self.params, self.key.key.clone())?,
+        };
+        let bound = cipher.one_shot_length(data.len());
+        // Encryption knows its length; decryption has to look.
+        let exact = matches!(self.direction, Direction::Encrypt);
+        if let Some(answer) = too_little(room, bound)
+            && (exact || room.is_none())
+        {
+            self.cipher = Some(cipher);
+            return Ok(Step::Active(answer));
+        }
+        let output = cipher.one_shot(data)?;
+        match too_little(room, output.len()) {
+            Some(answer) => Ok(Step::Active(answer)),
+            None => Ok(Step::Done(Output::Data(output))),
+        }
+    }
+
+    /// `C_EncryptUpdate` and `C_DecryptUpdate`.
+    pub fn update(&mut self, part: &[u8], room: Room) -> Result<Step> {
+        self.key.admit()?;
+        self.way.take(Way::Parts)?;
+        let cipher = self.cipher.as_mut().ok_or(Error::OperationActive)?;
+        if !cipher.multi_part() {
+            return Err(Error::OperationNotInitialized);
+        }
+        if let Some(answer) = too_little(room, cipher.update_length(part.len())) {
+            return Ok(Step::Active(answer));
+        }
+        Ok(Step::Active(Output::Data(cipher.update(part)?)))
+    }
+
+    /// `C_EncryptFinal` and `C_DecryptFinal`.
+    pub fn last(&mut self, room: Room) -> Result<Step> {
+        self.key.admit()?;
+        self.way.take(Way::Parts)?;
+        if let Some(cipher) = self.cipher.take() {
+            if room.is_none() {
+                let length = cipher.finish_length() as u64;
+                self.cipher = Some(cipher);
+                return Ok(Step::Active(Output::Length(length)));
+            }
+            if !cipher.multi_part() {
+                return Err(Error::OperationNotInitialized);
+            }
+            self.last = Some(cipher.finish()?);
+        }
+        let length = self.last.as_ref().map_or(0, |last| last.len());
+        match too_little(room, length) {
+            Some(answer) => Ok(Step::Active(answer)),
+            None => Ok(Step::Done(Output::Data(self.last.take().unwrap_or_default()))),
+        }
+    }
+}
+
+/// Digesting.
+pub struct DigestOperation {
+    row: &'static MechanismRow,
+    digest: Digest,
+    way: Way,
+}
+
+impl DigestOperation {
+    /// `C_DigestInit`.
+    ///
+    /// # Errors
+    /// What the parameter gives.
+    pub fn new(row: &'static MechanismRow, params: &Params) -> Result<Self> {
+        Ok(Self { row, digest: Digest::new(row, params)?, way: Way::Undecided })
+    }
+
+    /// `C_Digest`.
+    pub fn one_shot(&mut self, data: &[u8], room: Room) -> Result<Step> {
+        self.way.take(Way::OneShot)?;
+        if let Some(answer) = too_little(room, self.digest.length()) {
+            return Ok(Step::Active(answer));
+        }
+        let mut digest = self.digest.try_clone()?;
+        digest.update(data)?;
+        Ok(Step::Done(Output::Data(digest.finish()?)))
+    }
+
+    /// `C_DigestUpdate`.
+    pub fn update(&mut self, part: &[u8]) -> Result<()> {
+        self.way.take(Way::Parts)?;
+        self.digest.update(part)
+    }
+
+    /// `C_DigestKey`.
+    pub fn update_key(&mut self, key: &Key) -> Result<()> {
+        self.way.take(Way::Parts)?;
+        self.digest.update_key(key)
+    }
+
+    /// `C_GetOperationState`: the mechanism's number, then the digest's state.
+    pub fn save(&self, room: Room) -> Result<Output> {
+        let mut state = self.row.r#type.0.to_le_bytes().to_vec();
+        state.extend_from_slice(&self.digest.save()?);
+        Ok(too_little(room, state.len()).unwrap_or(Output::Data(state.into())))
+    }
+
+    /// `C_SetOperationState`.
+    ///
+    /// # Errors
+    /// `SavedStateInvalid` for anything but a state that was saved here.
+    pub fn restore(state: &[u8]) -> Result<Self> {
+        let (number, state) = state.split_first_chunk().ok_or(Error::SavedStateInvalid)?;
+        let r#type = MechanismType(u64::from_le_bytes(*number));
+        let row = mechanism::mechanism(r#type).ok_or(Error::SavedStateInvalid)?;
+        Ok(Self { row, digest: Digest::restore(row, state)?, way: Way::Parts })
+    }
+
+    /// `C_DigestFinal`.
+    pub fn last(&mut self, room: Room) -> Result<Step> {
+        self.way.take(Way::Parts)?;
+        if let Some(answer) = too_little(room, self.digest.length()) {
+            return Ok(Step::Active(answer));
+        }
+        Ok(Step::Done(Output::Data(self.digest.try_clone()?.finish()?)))
+    }
+}
+
+/// Signing or MACing, and signing with recovery.
+pub struct SignOperation {
+    /// The key.
+    pub key: KeyUse,
+    signer: Option<Signer>,
+    way: Way,
+}
+
+impl SignOperation {
+    /// `C_SignInit` and `C_SignRecoverInit`.
+    ///
+    /// # Errors
+    /// What the parameter or the key's size give.
+    pub fn new(row: &'static MechanismRow, params: &Params, key: KeyUse) -> Result<Self> {
+        let signer = Signer::new(row, params, key.key.clone())?;
+        Ok(Self { key, signer: Some(signer), way: Way::Undecided })
+    }
+
+    /// `C_Sign` and `C_SignRecover`.
+    pub fn one_shot(&mut self, data: &[u8], room: Room) -> Result<Step> {
+        self.key.admit()?;
+        self.way.take(Way::OneShot)?;
+        self.end(room, |signer| signer.sign(data))
+    }
+
+    /// `C_SignUpdate`.
+    pub fn update(&mut self, part: &[u8]) -> Result<()> {
+        self.key.admit()?;
+        self.way.take(Way::Parts)?;
+        let signer = self.signer.as_mut().ok_or(Error::OperationNotInitialized)?;
+        if !signer.multi_part() {
+            return Err(Error::OperationNotInitialized);
+        }
+        signer.update(part)
+    }
+
+    /// `C_SignFinal`.
+    pub fn last(&mut self, room: Room) -> Result<Step> {
+        self.key.admit()?;
+        self.way.take(Way::Parts)?;
+        if self.signer.as_ref().is_some_and(|signer| !signer.multi_part()) {
+            return Err(Error::OperationNotInitialized);
+        }
+        self.end(room, Signer::finish)
+    }
+
+    fn end(&mut self, room: Room, sign: impl FnOnce(Signer) -> Result<Bytes>) -> Result<Step> {
+        let signer = self.signer.take().ok_or(Error::OperationNotInitialized)?;
+        if let Some(answer) = too_little(room, signer.length()) {
+            self.signer = Some(signer);
+            return Ok(Step::Active(answer));
+        }
+        Ok(Step::Done(Output::Data(sign(signer)?)))
+    }
+}
+
+/// Verifying, and verifying with recovery.
+pub struct VerifyOperation {
+    /// The key.
+    pub key: KeyUse,
+    /// None once data was recovered that did not fit.
+    verifier: Option<Verifier>,
+    way: Way,
+    /// Recovered data, waiting for a buffer that is large enough.
+    recovered: Option<Bytes>,
+}
+
+impl VerifyOperation {
+    /// `C_VerifyInit` and `C_VerifyRecoverInit`.
+    ///
+    /// # Errors
+    /// What the parameter or the key's size give.
+    pub fn new(row: &'static MechanismRow, params: &Params, key: KeyUse) -> Result<Self> {
+        let verifier = Verifier::new(row, params, key.key.clone())?;
+        Ok(Self { key, verifier: Some(verifier), way: Way::Undecided, recovered: None })
+    }
+
+    /// `C_Verify`.
+    pub fn one_shot(mut self, data: &[u8], signature: &[u8]) -> Result<()> {
+        self.key.admit()?;
+        self.way.take(Way::OneShot)?;
+        self.verifier()?.verify(data, signature)
+    }
+
+    /// `C_VerifyUpdate`.
+    pub fn update(&mut self, part: &[u8]) -> Result<()> {
+        self.key.admit()?;
+        self.way.take(Way::Parts)?;
+        let verifier = self.verifier.as_mut().ok_or(Error::OperationNotInitialized)?;
+        if !verifier.multi_part() {
+            return Err(Error::OperationNotInitialized);
+        }
+        verifier.update(part)
+    }
+
+    /// `C_VerifyFinal`.
+    pub fn last(mut self, signature: &[u8]) -> Result<()> {
+        self.key.admit()?;
+        self.way.take(Way::Parts)?;
+        let verifier = self.verifier()?;
+        if !verifier.multi_part() {
+            return Err(Error::OperationNotInitialized);
+        }
+        verifier.finish(signature)
+    }
+
+    /// `C_VerifyRecover`.
+    pub fn recover(&mut self, signature: &[u8], room: Room) -> Result<Step> {
+        self.key.admit()?;
+        if let Some(verifier) = self.verifier.take() {
+            self.recovered = Some(verifier.recover(signature)?);
+        }
+        let length = self.recovered.as_ref().map_or(0, |data| data.len());
+        match too_little(room, length) {
+            Some(answer) => Ok(Step::Active(answer)),
+            None => Ok(Step::Done(Output::Data(self.recovered.take().unwrap_or_default()))),
+        }
+    }
+
+    fn verifier(&mut self) -> Result<Verifier> {
+        self.verifier.take().ok_or(Error::OperationNotInitialized)
+    }
+}

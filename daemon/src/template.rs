@@ -1,0 +1,322 @@
+//! The one interpreter of table 4: what a template may say, for every function that makes or changes objects.
+
+use claviger_protocol::attribute::{self, AttributeRow, DefaultValue, Kind};
+use claviger_protocol::object::{KeyType, ObjectClass};
+use claviger_protocol::template::{Attribute, Value};
+use claviger_protocol::{AttributeType, MechanismType};
+
+use crate::attributes::{Attributes, bytes};
+use crate::crypto::key::Key;
+use crate::error::{Error, Result};
+
+/// Which kind of function makes the object; decides which rules of table 4 apply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// `C_CreateObject`.
+    Create,
+    /// `C_GenerateKey`, `C_GenerateKeyPair`, and versions that the key service makes.
+    Generate,
+    /// `C_UnwrapKey`, and versions that the key service imports.
+    Unwrap,
+    /// `C_DeriveKey`.
+    Derive,
+}
+
+/// What the function knows about the object it makes, besides the template.
+#[derive(Debug, Clone, Copy)]
+pub struct Making {
+    /// Kind of function.
+    pub origin: Origin,
+    /// Class that the function implies.
+    pub class: Option<ObjectClass>,
+    /// Key type that the mechanism implies.
+    pub key_type: Option<KeyType>,
+    /// The security officer is logged in.
+    pub so: bool,
+}
+
+/// Components and a value that a template brought, besides the object's own attributes.
+pub struct Built {
+    /// The object's attributes, defaults filled in, nothing secret and nothing computed from the key yet.
+    pub attributes: Attributes,
+    /// Everything the template said, components of the key included.
+    pub given: Attributes,
+}
+
+impl Built {
+    /// Class of the object.
+    pub fn class(&self) -> Result<ObjectClass> {
+        self.attributes.class().ok_or(Error::TemplateIncomplete)
+    }
+
+    /// Type of the key, which every key's template ends up with.
+    pub fn key_type(&self) -> Result<KeyType> {
+        self.attributes.key_type().ok_or(Error::TemplateIncomplete)
+    }
+}
+
+/// Reads a template for a new object.
+///
+/// # Errors
+/// `AttributeTypeInvalid`, `AttributeValueInvalid`, `AttributeReadOnly`, `TemplateIncomplete` or
+/// `TemplateInconsistent`, as PKCS#11 3.2, section 4.1 gives them.
+pub fn build(template: &[Attribute], making: Making) -> Result<Built> {
+    let given = collect(template)?;
+    let class = agree(given.class(), making.class)?.ok_or(Error::TemplateIncomplete)?;
+    if !class_can_be_made(class) {
+        return Err(Error::AttributeValueInvalid);
+    }
+    let key_type = agree(given.key_type(), making.key_type)?;
+    if is_typed(class) && key_type.is_none() {
+        return Err(Error::TemplateIncomplete);
+    }
+    for (r#type, value) in given.iter() {
+        let row = attribute::attribute(r#type, class, key_type).ok_or(Error::AttributeTypeInvalid)?;
+        check_kind(row, value)?;
+        check_given(row, value, making)?;
+    }
+    let silent_on_usage = !given.iter().any(|(r#type, _)| row_has(r#type, class, key_type, attribute::USAGE));
+    let mut attributes = Attributes::default();
+    for row in attribute::rows(class, key_type) {
+        match given.value(row.r#type) {
+            Some(_) if row.rules.has(attribute::SENSITIVE) => {}
+            Some(value) => attributes.set(row.r#type, value.clone()),
+            None => {
+                check_missing(row, making, key_type)?;
+                if let Some(value) = default_value(row, key_type, silent_on_usage) {
+                    attributes.set(row.r#type, value);
+                }
+            }
+        }
+    }
+    attributes.set(AttributeType::CLASS, Value::Ulong(class.0));
+    if let Some(key_type) = key_type {
+        attributes.set(AttributeType::KEY_TYPE, Value::Ulong(key_type.0));
+    }
+    check_profile_independent(&attributes)?;
+    Ok(Built { attributes, given })
+}
+
+/// Fills in what the daemon computes for a key: its public components, and where it came from.
+///
+/// # Errors
+/// What reading the key's components gives; `AttributeValueInvalid` when the template named other ones.
+pub fn complete(
+    built: &mut Built,
+    key: &Key,
+    origin: Origin,
+    mechanism: Option<MechanismType>,
+) -> Result<()> {
+    let (class, key_type) = (built.class()?, built.key_type()?);
+    for component in key.public_attributes(class, key_type)? {
+        if attribute::attribute(component.r#type, class, Some(key_type)).is_some() {
+            if let Some(given) = built.given.value(component.r#type)
+                && *given != component.value
+                && is_checked(component.r#type)
+            {
+                return Err(Error::AttributeValueInvalid);
+            }
+            built.attributes.set(component.r#type, component.value);
+        }
+    }
+    let local = origin == Origin::Generate;
+    let attributes = &mut built.attributes;
+    attributes.set(AttributeType::LOCAL, Value::Bool(local));
+    let mechanism =
+        mechanism.filter(|_| local).map_or(claviger_protocol::flags::UNAVAILABLE_INFORMATION, |m| m.0);
+    attributes.set(AttributeType::KEY_GEN_MECHANISM, Value::Ulong(mechanism));
+    if class == ObjectClass::PRIVATE_KEY || class == ObjectClass::SECRET_KEY {
+        let sensitive = local && attributes.is_true(AttributeType::SENSITIVE);
+        let unextractable = local && !attributes.is_true(AttributeType::EXTRACTABLE);
+        attributes.set(AttributeType::ALWAYS_SENSITIVE, Value::Bool(sensitive));
+        attributes.set(AttributeType::NEVER_EXTRACTABLE, Value::Bool(unextractable));
+    }
+    Ok(())
+}
+
+/// The attributes of `current` after `C_SetAttributeValue`.
+///
+/// # Errors
+/// `ActionProhibited` for an object that is not modifiable, `AttributeReadOnly` for an attribute that cannot be
+/// changed or not in this direction, else as [`build`].
+pub fn change(current: &Attributes, template: &[Attribute], so: bool) -> Result<Attributes> {
+    if !current.is_true(AttributeType::MODIFIABLE) {
+        return Err(Error::ActionProhibited);
+    }
+    merge(current, template, so, attribute::MODIFIABLE)
+}
+
+/// The attributes of a copy of `current`: modifiable ones, and `CKA_TOKEN`, `CKA_PRIVATE`, `CKA_MODIFIABLE`.
+///
+/// # Errors
+/// `ActionProhibited` for an object that is not copyable, `TemplateInconsistent` for a copy that would be less
+/// protected, else as [`change`].
+pub fn copy(current: &Attributes, template: &[Attribute], so: bool) -> Result<Attributes> {
+    if !current.is_true(AttributeType::COPYABLE) {
+        return Err(Error::ActionProhibited);
+    }
+    let copied = merge(current, template, so, attribute::MODIFIABLE.and(attribute::COPY))?;
+    let loses = |r#type| current.is_true(r#type) && !copied.is_true(r#type);
+    if loses(AttributeType::PRIVATE) {
+        return Err(Error::TemplateInconsistent);
+    }
+    Ok(copied)
+}
+
+fn merge(
+    current: &Attributes,
+    template: &[Attribute],
+    so: bool,
+    allowed: attribute::Rules,
+) -> Result<Attributes> {
+    let class = current.class().ok_or(Error::ObjectHandleInvalid)?;
+    let key_type = current.key_type();
+    let mut merged = current.clone();
+    for (r#type, value) in collect(template)?.iter() {
+        let row = attribute::attribute(r#type, class, key_type).ok_or(Error::AttributeTypeInvalid)?;
+        check_kind(row, value)?;
+        let before = current.value(r#type);
+        if before == Some(value) && !row.rules.has(attribute::DAEMON) && !row.rules.has(attribute::SENSITIVE)
+        {
+            continue;
+        }
+        if row.rules.0 & allowed.0 & (attribute::MODIFIABLE.0 | attribute::COPY.0) == 0 {
+            return Err(Error::AttributeReadOnly);
+        }
+        let (from, to) = (before == Some(&Value::Bool(true)), *value == Value::Bool(true));
+        if row.rules.has(attribute::STICKY_TRUE) && from && !to
+            || row.rules.has(attribute::STICKY_FALSE) && !from && to
+            || row.rules.has(attribute::SO_ONLY) && to && !so
+        {
+            return Err(Error::AttributeReadOnly);
+        }
+        merged.set(r#type, value.clone());
+    }
+    Ok(merged)
+}
+
+/// A template as a map; an attribute named twice contradicts itself.
+fn collect(template: &[Attribute]) -> Result<Attributes> {
+    let mut attributes = Attributes::default();
+    for attribute in template {
+        if attributes.value(attribute.r#type).is_some() {
+            return Err(Error::TemplateInconsistent);
+        }
+        attributes.set(attribute.r#type, attribute.value.clone());
+    }
+    Ok(attributes)
+}
+
+/// What template and function say together; contradiction is `TemplateInconsistent`.
+fn agree<T: PartialEq>(given: Option<T>, implied: Option<T>) -> Result<Option<T>> {
+    match (given, implied) {
+        (Some(given), Some(implied)) if given != implied => Err(Error::TemplateInconsistent),
+        (given, implied) => Ok(given.or(implied)),
+    }
+}
+
+fn class_can_be_made(class: ObjectClass) -> bool {
+    matches!(
+        class,
+        ObjectClass::DATA
+            | ObjectClass::CERTIFICATE
+            | ObjectClass::PUBLIC_KEY
+            | ObjectClass::PRIVATE_KEY
+            | ObjectClass::SECRET_KEY
+            | ObjectClass::DOMAIN_PARAMETERS
+    )
+}
+
+/// Classes whose objects have a `CKA_KEY_TYPE`.
+fn is_typed(class: ObjectClass) -> bool {
+    !matches!(class, ObjectClass::DATA | ObjectClass::CERTIFICATE)
+}
+
+/// Components that a template and the key itself may state differently only by mistake. EC parameters and
+/// points have several right spellings, of which the daemon keeps its own.
+fn is_checked(r#type: AttributeType) -> bool {
+    matches!(r#type, AttributeType::CHECK_VALUE | AttributeType::VALUE_LEN)
+}
+
+fn row_has(
+    r#type: AttributeType,
+    class: ObjectClass,
+    key_type: Option<KeyType>,
+    rule: attribute::Rules,
+) -> bool {
+    attribute::attribute(r#type, class, key_type).is_some_and(|row| row.rules.has(rule))
+}
+
+fn check_kind(row: &AttributeRow, value: &Value) -> Result<()> {
+    let fits = match (row.kind, value) {
+        (Kind::Bool, Value::Bool(_))
+        | (Kind::Ulong, Value::Ulong(_))
+        | (Kind::Bytes, Value::Bytes(_))
+        | (Kind::Mechanisms, Value::Mechanisms(_)) => true,
+        (Kind::Date, Value::Bytes(date)) => {
+            date.is_empty() || date.len() == 8 && date.iter().all(u8::is_ascii_digit)
+        }
+        (Kind::Template, Value::Template(inner)) => {
+            inner.iter().all(|a| attribute::kind(a.r#type) != Kind::Template)
+        }
+        _ => false,
+    };
+    if fits { Ok(()) } else { Err(Error::AttributeValueInvalid) }
+}
+
+/// Refuses what the function does not take.
+fn check_given(row: &AttributeRow, value: &Value, making: Making) -> Result<()> {
+    let forbidden = match making.origin {
+        Origin::Create => attribute::CREATE_NOT,
+        Origin::Generate => attribute::GENERATE_NOT,
+        Origin::Unwrap | Origin::Derive => attribute::UNWRAP_NOT,
+    };
+    if row.rules.has(attribute::DAEMON) {
+        return Err(Error::AttributeReadOnly);
+    }
+    if row.rules.has(forbidden) {
+        return Err(if making.origin == Origin::Create {
+            Error::AttributeReadOnly
+        } else {
+            Error::TemplateInconsistent
+        });
+    }
+    if row.rules.has(attribute::SO_ONLY) && *value == Value::Bool(true) && !making.so {
+        return Err(Error::AttributeReadOnly);
+    }
+    Ok(())
+}
+
+/// Refuses a template that leaves out what the function needs.
+fn check_missing(row: &AttributeRow, making: Making, key_type: Option<KeyType>) -> Result<()> {
+    let implied = row.r#type == AttributeType::CLASS && making.class.is_some()
+        || row.r#type == AttributeType::KEY_TYPE && key_type.is_some();
+    let needed = match making.origin {
+        Origin::Create => attribute::CREATE_MUST,
+        Origin::Generate => attribute::GENERATE_MUST,
+        Origin::Unwrap => attribute::UNWRAP_MUST,
+        Origin::Derive => return Ok(()),
+    };
+    if row.rules.has(needed) && !implied { Err(Error::TemplateIncomplete) } else { Ok(()) }
+}
+
+fn default_value(row: &AttributeRow, key_type: Option<KeyType>, silent_on_usage: bool) -> Option<Value> {
+    match row.default {
+        DefaultValue::Absent | DefaultValue::Computed => None,
+        DefaultValue::Bool(value) => Some(Value::Bool(value)),
+        DefaultValue::Ulong(value) => Some(Value::Ulong(value)),
+        DefaultValue::Empty => Some(bytes(Vec::new())),
+        DefaultValue::Usage(natural) => {
+            Some(Value::Bool(silent_on_usage && key_type.is_some_and(|t| natural.contains(&t))))
+        }
+    }
+}
+
+/// Contradictions that no profile allows.
+fn check_profile_independent(attributes: &Attributes) -> Result<()> {
+    let always_authenticate = attributes.is_true(AttributeType::ALWAYS_AUTHENTICATE);
+    if always_authenticate && !attributes.is_true(AttributeType::PRIVATE) {
+        return Err(Error::TemplateInconsistent);
+    }
+    Ok(())
+}
