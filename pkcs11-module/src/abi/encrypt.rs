@@ -1,0 +1,30 @@
+//! Chapter 5.8: encryption.
+
+use claviger_protocol::Result;
+use claviger_protocol::call::{Encrypt, EncryptFinal, EncryptInit, EncryptUpdate};
+use claviger_protocol::flags::mechanism::ENCRYPT;
+
+use super::fill;
+use crate::client::Client;
+use crate::ptr::params::MechanismIn;
+use crate::ptr::{In, Out};
+
+/// `C_EncryptInit`.
+pub fn encrypt_init(client: &Client, session: u64, mechanism: MechanismIn, key: u64) -> Result<()> {
+    client.call(&EncryptInit { session, mechanism: mechanism.optional()?, key })
+}
+
+/// `C_Encrypt`.
+pub fn encrypt(client: &Client, session: u64, data: In, out: Out) -> Result<()> {
+    fill(client, session, ENCRYPT, out, |room| Ok(Encrypt { session, data: data.bytes()?, room }))
+}
+
+/// `C_EncryptUpdate`.
+pub fn encrypt_update(client: &Client, session: u64, part: In, out: Out) -> Result<()> {
+    fill(client, session, ENCRYPT, out, |room| Ok(EncryptUpdate { session, part: part.bytes()?, room }))
+}
+
+/// `C_EncryptFinal`.
+pub fn encrypt_final(client: &Client, session: u64, out: Out) -> Result<()> {
+    fill(client, session, ENCRYPT, out, |room| Ok(EncryptFinal { session, room }))
+}

@@ -1,0 +1,97 @@
+//! Chapter 5.6: session management.
+
+use claviger_protocol::call::{
+    CloseAllSessions, CloseSession, GetOperationState, GetSessionInfo, GetSessionValidationFlags, Login,
+    LoginUser, Logout, OpenSession, SessionCancel, SetOperationState,
+};
+use claviger_protocol::{Result, Rv};
+
+use super::fill;
+use crate::client::Client;
+use crate::ptr::{In, Out, Place};
+use crate::sys::{CK_FLAGS, CK_SESSION_HANDLE, CK_SESSION_INFO};
+
+/// `C_OpenSession`. The application's callback is never called: nothing here surrenders.
+pub fn open_session(
+    client: &Client,
+    slot: u64,
+    flags: CK_FLAGS,
+    session: Place<CK_SESSION_HANDLE>,
+) -> Result<()> {
+    session.write(client.call(&OpenSession { slot, flags })?);
+    Ok(())
+}
+
+/// `C_CloseSession`.
+pub fn close_session(client: &Client, session: u64) -> Result<()> {
+    client.call(&CloseSession { session })
+}
+
+/// `C_CloseAllSessions`.
+pub fn close_all_sessions(client: &Client, slot: u64) -> Result<()> {
+    client.call(&CloseAllSessions { slot })
+}
+
+/// `C_GetSessionInfo`.
+pub fn get_session_info(client: &Client, session: u64, info: Place<CK_SESSION_INFO>) -> Result<()> {
+    let reply = client.call(&GetSessionInfo { session })?;
+    info.write(CK_SESSION_INFO {
+        slotID: reply.slot,
+        state: reply.state,
+        flags: reply.flags,
+        ulDeviceError: reply.device_error,
+    });
+    Ok(())
+}
+
+/// `C_SessionCancel`.
+pub fn session_cancel(client: &Client, session: u64, flags: CK_FLAGS) -> Result<()> {
+    client.call(&SessionCancel { session, flags })
+}
+
+/// `C_GetOperationState`. It is part of no operation, so a wrong argument ends none.
+pub fn get_operation_state(client: &Client, session: u64, state: Out) -> Result<()> {
+    fill(client, session, 0, state, |room| Ok(GetOperationState { session, room }))
+}
+
+/// `C_SetOperationState`.
+pub fn set_operation_state(
+    client: &Client,
+    session: u64,
+    state: In,
+    encryption_key: u64,
+    authentication_key: u64,
+) -> Result<()> {
+    client.call(&SetOperationState { session, state: state.bytes()?, encryption_key, authentication_key })
+}
+
+/// `C_Login`.
+pub fn login(client: &Client, session: u64, user_type: u64, pin: In) -> Result<()> {
+    client.call(&Login { session, user_type, pin: pin.pin()? })
+}
+
+/// `C_LoginUser`.
+pub fn login_user(client: &Client, session: u64, user_type: u64, pin: In, username: In) -> Result<()> {
+    client.call(&LoginUser { session, user_type, pin: pin.pin()?, username: username.bytes()? })
+}
+
+/// `C_Logout`.
+pub fn logout(client: &Client, session: u64) -> Result<()> {
+    client.call(&Logout { session })
+}
+
+/// `C_GetSessionValidationFlags`.
+pub fn get_session_validation_flags(
+    client: &Client,
+    session: u64,
+    r#type: u64,
+    flags: Place<CK_FLAGS>,
+) -> Result<()> {
+    flags.write(client.call(&GetSessionValidationFlags { session, r#type })?);
+    Ok(())
+}
+
+/// `C_GetFunctionStatus` and `C_CancelFunction`, relics of parallel sessions (PKCS#11 3.2, section 5.20).
+pub fn not_parallel() -> Result<()> {
+    Err(Rv::FUNCTION_NOT_PARALLEL)
+}

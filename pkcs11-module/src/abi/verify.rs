@@ -1,0 +1,46 @@
+//! Chapter 5.15: verifying signatures and MACs.
+
+use claviger_protocol::Result;
+use claviger_protocol::call::{
+    Verify, VerifyFinal, VerifyInit, VerifyRecover, VerifyRecoverInit, VerifyUpdate,
+};
+use claviger_protocol::flags::mechanism::{VERIFY, VERIFY_RECOVER};
+
+use super::{fill, part};
+use crate::client::Client;
+use crate::ptr::params::MechanismIn;
+use crate::ptr::{In, Out};
+
+/// `C_VerifyInit`.
+pub fn verify_init(client: &Client, session: u64, mechanism: MechanismIn, key: u64) -> Result<()> {
+    client.call(&VerifyInit { session, mechanism: mechanism.optional()?, key })
+}
+
+/// `C_Verify`.
+pub fn verify(client: &Client, session: u64, data: In, signature: In) -> Result<()> {
+    part(client, session, VERIFY, || {
+        Ok(Verify { session, data: data.bytes()?, signature: signature.bytes()? })
+    })
+}
+
+/// `C_VerifyUpdate`.
+pub fn verify_update(client: &Client, session: u64, data: In) -> Result<()> {
+    part(client, session, VERIFY, || Ok(VerifyUpdate { session, part: data.bytes()? }))
+}
+
+/// `C_VerifyFinal`.
+pub fn verify_final(client: &Client, session: u64, signature: In) -> Result<()> {
+    part(client, session, VERIFY, || Ok(VerifyFinal { session, signature: signature.bytes()? }))
+}
+
+/// `C_VerifyRecoverInit`.
+pub fn verify_recover_init(client: &Client, session: u64, mechanism: MechanismIn, key: u64) -> Result<()> {
+    client.call(&VerifyRecoverInit { session, mechanism: mechanism.optional()?, key })
+}
+
+/// `C_VerifyRecover`.
+pub fn verify_recover(client: &Client, session: u64, signature: In, data: Out) -> Result<()> {
+    fill(client, session, VERIFY_RECOVER, data, |room| {
+        Ok(VerifyRecover { session, signature: signature.bytes()?, room })
+    })
+}

@@ -1,0 +1,236 @@
+//! The application's link to the daemon, from `C_Initialize` to `C_Finalize`: connections, one per thread that
+//! calls at the same time, all of one application.
+//!
+//! When the daemon goes away, a call that was sent and not answered is `CKR_DEVICE_ERROR`; the next one looks
+//! for the daemon again and says `CKR_DEVICE_REMOVED` as long as there is none. A daemon that has forgotten the
+//! application makes a new one: its old sessions are then invalid handles. To resume them instead, send what
+//! is needed in [`Client::join`], the one place that turns a ticket into a connection.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use claviger_protocol::call::{Call, Finalize, GenerateKey, GenerateKeyPair};
+use claviger_protocol::codec::{self, Malformed};
+use claviger_protocol::frame::ApplicationTicket;
+use claviger_protocol::{Result, Rv};
+
+use crate::connection::{Connection, Failure};
+use crate::socket::{Address, Socket, SocketTable};
+
+/// How long a reply may take.
+const REPLY_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a reply may take that waits for prime numbers.
+const GENERATE_TIMEOUT: Duration = Duration::from_secs(120);
+/// How long `C_Finalize` waits for the daemon to say that it has heard.
+const FINALIZE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What a daemon answers to the ticket of an application that it does not know, or no longer.
+const UNKNOWN_APPLICATION: Rv = Rv::CRYPTOKI_NOT_INITIALIZED;
+
+/// The most connections that are kept when nobody uses them.
+const MAX_IDLE: usize = 64;
+
+/// See the module's documentation.
+pub struct Client {
+    address: Address,
+    /// Where this process records its sockets.
+    table: &'static SocketTable,
+    /// The application's ticket, once a daemon has given one. Held while a new application is asked for, so
+    /// that threads that begin together do not become two applications.
+    ticket: Mutex<Option<ApplicationTicket>>,
+    /// Connections that no thread uses.
+    idle: Mutex<Vec<Connection>>,
+    /// Sockets of threads that wait for a slot event, to wake them.
+    waiting: Mutex<Vec<Arc<Socket>>>,
+    /// `C_Finalize` has begun.
+    closed: AtomicBool,
+}
+
+impl Client {
+    /// A client that has not connected yet.
+    pub fn new(address: Address, table: &'static SocketTable) -> Self {
+        Self {
+            address,
+            table,
+            ticket: Mutex::default(),
+            idle: Mutex::default(),
+            waiting: Mutex::default(),
+            closed: AtomicBool::new(false),
+        }
+    }
+
+    /// Connects ahead of the first call, if the daemon is there.
+    pub fn warm(&self) {
+        if let Ok(connection) = self.connect() {
+            self.give_back(connection);
+        }
+    }
+
+    /// Sends a call and gives its reply.
+    ///
+    /// # Errors
+    /// What the daemon answers; `CKR_DEVICE_REMOVED` when it cannot be reached, `CKR_DEVICE_ERROR` when it did
+    /// not answer or not sensibly, `CKR_DATA_LEN_RANGE` for a request over the limit, and
+    /// `CKR_CRYPTOKI_NOT_INITIALIZED` when `C_Finalize` came between.
+    pub fn call<C: Call>(&self, call: &C) -> Result<C::Reply> {
+        let encode = |buffer: &mut Vec<u8>| codec::encode_into(call, buffer);
+        let connection = self.exchange(C::NUMBER, Some(timeout(C::NUMBER)), &encode)?;
+        self.decode::<C>(connection)
+    }
+
+    /// Sends a call that may take for ever (`C_WaitForSlotEvent`), on a connection of its own that
+    /// [`Self::close`] shuts down.
+    ///
+    /// # Errors
+    /// As [`Self::call`].
+    pub fn wait<C: Call>(&self, call: &C) -> Result<C::Reply> {
+        let mut connection = self.connect()?;
+        let socket = Arc::clone(connection.socket());
+        {
+            let mut waiting = lock(&self.waiting);
+            if self.is_closed() {
+                return Err(Rv::CRYPTOKI_NOT_INITIALIZED);
+            }
+            waiting.push(Arc::clone(&socket));
+        }
+        let outcome = connection.exchange(C::NUMBER, None, &|buffer| codec::encode_into(call, buffer));
+        lock(&self.waiting).retain(|other| !Arc::ptr_eq(other, &socket));
+        drop(socket);
+        let connection = self.settle(connection, outcome)?;
+        self.decode::<C>(connection)
+    }
+
+    /// Ends the application: wakes who waits, tells the daemon, closes what is idle. Calls that other threads
+    /// are in the middle of close their connections themselves.
+    pub fn close(&self) {
+        {
+            let waiting = lock(&self.waiting);
+            self.closed.store(true, Ordering::SeqCst);
+            waiting.iter().for_each(|socket| socket.shutdown());
+        }
+        let mut idle = std::mem::take(&mut *lock(&self.idle));
+        let connection = idle.pop().or_else(|| {
+            // All connections are in use or lost: a new one, if the daemon still knows the application.
+            let ticket = lock(&self.ticket).clone()?;
+            self.join(Some(&ticket)).ok().map(|(connection, _)| connection)
+        });
+        if let Some(mut connection) = connection {
+            let encode = |buffer: &mut Vec<u8>| codec::encode_into(&Finalize {}, buffer);
+            // Without an answer the daemon ends the application when its last connection closes.
+            let _ = connection.exchange(Finalize::NUMBER, Some(FINALIZE_TIMEOUT), &encode);
+        }
+    }
+
+    fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::SeqCst)
+    }
+
+    /// One exchange, with a second try when the daemon has not got the first: it was restarted while the
+    /// connection was idle.
+    fn exchange(
+        &self,
+        call: u16,
+        timeout: Option<Duration>,
+        encode: &dyn Fn(&mut Vec<u8>) -> std::result::Result<(), Malformed>,
+    ) -> Result<Connection> {
+        let idle = lock(&self.idle).pop();
+        let mut connection = match idle {
+            Some(connection) => connection,
+            None => self.connect()?,
+        };
+        let mut outcome = connection.exchange(call, timeout, encode);
+        if outcome == Err(Failure::NotSent) && !self.is_closed() {
+            connection = self.connect()?;
+            outcome = connection.exchange(call, timeout, encode);
+        }
+        self.settle(connection, outcome)
+    }
+
+    /// Turns an exchange into a connection that holds a reply's body, or into what to tell the application.
+    fn settle(
+        &self,
+        mut connection: Connection,
+        outcome: std::result::Result<Rv, Failure>,
+    ) -> Result<Connection> {
+        let rv = match outcome {
+            Ok(Rv::OK) => return Ok(connection),
+            Ok(rv) => rv,
+            Err(Failure::TooLong) => Rv::DATA_LEN_RANGE,
+            Err(_) if self.is_closed() => return Err(Rv::CRYPTOKI_NOT_INITIALIZED),
+            Err(Failure::NotSent) => return Err(Rv::DEVICE_REMOVED),
+            Err(Failure::Lost) => return Err(Rv::DEVICE_ERROR),
+        };
+        connection.wipe();
+        self.give_back(connection);
+        Err(rv)
+    }
+
+    fn decode<C: Call>(&self, mut connection: Connection) -> Result<C::Reply> {
+        let reply = codec::decode(connection.body());
+        connection.wipe();
+        // A connection whose peer talks nonsense is dropped.
+        let reply = reply.map_err(|Malformed| Rv::DEVICE_ERROR)?;
+        self.give_back(connection);
+        Ok(reply)
+    }
+
+    fn give_back(&self, connection: Connection) {
+        let mut idle = lock(&self.idle);
+        if !self.is_closed() && idle.len() < MAX_IDLE {
+            idle.push(connection);
+        }
+    }
+
+    /// A new connection of this application, which a daemon that does not know it makes anew.
+    fn connect(&self) -> Result<Connection> {
+        if self.is_closed() {
+            return Err(Rv::CRYPTOKI_NOT_INITIALIZED);
+        }
+        let known = lock(&self.ticket).clone();
+        if let Some(known) = known {
+            match self.join(Some(&known)) {
+                Ok((connection, _)) => return Ok(connection),
+                Err(UNKNOWN_APPLICATION) => self.forget(&known),
+                Err(rv) => return Err(rv),
+            }
+        }
+        // Held until the ticket is there: who comes now joins the application that is being made.
+        let mut ticket = lock(&self.ticket);
+        let (connection, granted) = self.join(ticket.as_ref())?;
+        *ticket = Some(granted);
+        Ok(connection)
+    }
+
+    /// The daemon does not know this ticket: neither it nor its connections are of use any more.
+    fn forget(&self, known: &ApplicationTicket) {
+        let mut ticket = lock(&self.ticket);
+        if ticket.as_ref() == Some(known) {
+            *ticket = None;
+        }
+        drop(ticket);
+        lock(&self.idle).retain(|connection| connection.application() != known.id);
+    }
+
+    /// Connects and says hello.
+    fn join(&self, ticket: Option<&ApplicationTicket>) -> Result<(Connection, ApplicationTicket)> {
+        let socket = Socket::connect(&self.address, self.table).map_err(|_| Rv::DEVICE_REMOVED)?;
+        Connection::open(socket, ticket)
+    }
+}
+
+fn timeout(call: u16) -> Duration {
+    match call {
+        GenerateKey::NUMBER | GenerateKeyPair::NUMBER => GENERATE_TIMEOUT,
+        _ => REPLY_TIMEOUT,
+    }
+}
+
+/// Locks; what a panicking thread left is still a list of whole connections.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+#[path = "client_tests.rs"]
+pub mod tests;

@@ -1,0 +1,166 @@
+//! One connection: hello and welcome, then a request and its reply at a time.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use claviger_protocol::codec::{self, Malformed};
+use claviger_protocol::frame::{
+    self, ApplicationTicket, HELLO_MAGIC, Hello, MAX_FRAME_BYTES, PROTOCOL_VERSION, REPLY_HEADER_BYTES,
+    ReplyHeader, RequestHeader, Welcome,
+};
+use claviger_protocol::{Result, Rv};
+use zeroize::Zeroize;
+
+use crate::socket::Socket;
+
+/// How long the daemon may take to say welcome: it may be starting, with the listener held by systemd.
+const WELCOME_TIMEOUT: Duration = Duration::from_secs(5);
+/// A welcome is a few numbers and a ticket.
+const MAX_WELCOME_BYTES: usize = 4096;
+
+/// Room that a connection begins with. A request with a PIN fits, so that its bytes are never left behind in
+/// memory that the buffer has outgrown.
+const BUFFER_BYTES: usize = 4096;
+/// Room that an idle connection may keep.
+const MAX_IDLE_BUFFER_BYTES: usize = 256 << 10;
+
+/// A connection to the daemon that has been welcomed.
+pub struct Connection {
+    /// Shared with [`crate::client::Client`] while a call waits for a slot event, to wake it.
+    socket: Arc<Socket>,
+    /// The application that it belongs to.
+    application: u64,
+    /// Of the last request.
+    sequence: u64,
+    /// What the socket is set to.
+    read_timeout: Option<Duration>,
+    /// The frame that is being sent or has been received; wiped after use.
+    buffer: Vec<u8>,
+}
+
+/// Why there is no reply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Failure {
+    /// The request is longer than a frame; the connection is as good as before.
+    TooLong,
+    /// The daemon has not got the whole request, so it has done nothing. The connection is over.
+    NotSent,
+    /// The daemon may have done what was asked, or it talks nonsense. The connection is over.
+    Lost,
+}
+
+impl Connection {
+    /// Says hello, for an application that exists or, without a ticket, a new one. Gives the ticket of the
+    /// application that the connection now belongs to.
+    ///
+    /// # Errors
+    /// `CKR_DEVICE_REMOVED` when nobody answers, `CKR_DEVICE_ERROR` for nonsense or another protocol version,
+    /// else the daemon's reason to refuse.
+    pub fn open(
+        socket: Socket,
+        application: Option<&ApplicationTicket>,
+    ) -> Result<(Self, ApplicationTicket)> {
+        let mut buffer = Vec::new();
+        buffer.try_reserve_exact(BUFFER_BYTES).map_err(|_| Rv::HOST_MEMORY)?;
+        let read_timeout = Some(WELCOME_TIMEOUT);
+        socket.set_read_timeout(read_timeout).map_err(|_| Rv::DEVICE_REMOVED)?;
+        let mut connection =
+            Self { socket: Arc::new(socket), application: 0, sequence: 0, read_timeout, buffer };
+        let welcome = connection.hello(application);
+        connection.wipe();
+        let welcome = welcome?;
+        match welcome.rv {
+            Rv::OK if welcome.protocol == PROTOCOL_VERSION => {
+                connection.application = welcome.application.id;
+                Ok((connection, welcome.application))
+            }
+            Rv::OK => Err(Rv::DEVICE_ERROR),
+            refused => Err(refused),
+        }
+    }
+
+    fn hello(&mut self, application: Option<&ApplicationTicket>) -> Result<Welcome> {
+        let hello =
+            Hello { magic: HELLO_MAGIC, protocol: PROTOCOL_VERSION, application: application.cloned() };
+        frame::begin(&mut self.buffer);
+        codec::encode_into(&hello, &mut self.buffer).map_err(|Malformed| Rv::GENERAL_ERROR)?;
+        frame::send(&mut &*self.socket, &mut self.buffer).map_err(|_| Rv::DEVICE_REMOVED)?;
+        self.wipe();
+        match frame::receive(&mut &*self.socket, &mut self.buffer, MAX_WELCOME_BYTES) {
+            Ok(true) => codec::decode(&self.buffer).map_err(|Malformed| Rv::DEVICE_ERROR),
+            Err(e) if e.kind() == io::ErrorKind::InvalidData => Err(Rv::DEVICE_ERROR),
+            Ok(false) | Err(_) => Err(Rv::DEVICE_REMOVED),
+        }
+    }
+
+    /// The application that this connection belongs to.
+    pub fn application(&self) -> u64 {
+        self.application
+    }
+
+    /// The socket, to shut it down from another thread.
+    pub fn socket(&self) -> &Arc<Socket> {
+        &self.socket
+    }
+
+    /// Sends a request and receives its reply: the return value and, in [`Self::body`], what follows it.
+    ///
+    /// # Errors
+    /// See [`Failure`].
+    pub fn exchange(
+        &mut self,
+        call: u16,
+        timeout: Option<Duration>,
+        encode: &dyn Fn(&mut Vec<u8>) -> std::result::Result<(), Malformed>,
+    ) -> std::result::Result<Rv, Failure> {
+        let sequence = self.sequence + 1;
+        frame::begin(&mut self.buffer);
+        let header = codec::encode_into(&RequestHeader { sequence, call }, &mut self.buffer);
+        header.and_then(|()| encode(&mut self.buffer)).map_err(|Malformed| Failure::TooLong)?;
+        if timeout != self.read_timeout {
+            self.socket.set_read_timeout(timeout).map_err(|_| Failure::NotSent)?;
+            self.read_timeout = timeout;
+        }
+        match frame::send(&mut &*self.socket, &mut self.buffer) {
+            Ok(()) => {}
+            Err(e) if e.kind() == io::ErrorKind::InvalidInput => return Err(Failure::TooLong),
+            // Half a frame is no request: the daemon acts on whole frames only.
+            Err(_) => return Err(Failure::NotSent),
+        }
+        self.sequence = sequence;
+        self.wipe();
+        match frame::receive(&mut &*self.socket, &mut self.buffer, MAX_FRAME_BYTES) {
+            Ok(true) => self.check_header(sequence),
+            Ok(false) | Err(_) => Err(Failure::Lost),
+        }
+    }
+
+    fn check_header(&self, sequence: u64) -> std::result::Result<Rv, Failure> {
+        let header = self.buffer.get(..REPLY_HEADER_BYTES).ok_or(Failure::Lost)?;
+        let header: ReplyHeader = codec::decode(header).map_err(|Malformed| Failure::Lost)?;
+        let body_follows = self.buffer.len() > REPLY_HEADER_BYTES;
+        if header.sequence != sequence || (header.rv != Rv::OK && body_follows) {
+            return Err(Failure::Lost);
+        }
+        Ok(header.rv)
+    }
+
+    /// The encoded reply of the last exchange.
+    pub fn body(&self) -> &[u8] {
+        self.buffer.get(REPLY_HEADER_BYTES..).unwrap_or_default()
+    }
+
+    /// Overwrites the last frame, and gives back room that only a long one needed.
+    pub fn wipe(&mut self) {
+        self.buffer.as_mut_slice().zeroize();
+        self.buffer.clear();
+        self.buffer.shrink_to(MAX_IDLE_BUFFER_BYTES);
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.wipe();
+    }
+}
