@@ -1,0 +1,176 @@
+//! The command line's arguments as a request.
+
+use std::path::PathBuf;
+
+use claviger_protocol::admin::{ArgumentKind, ArgumentValue, Request};
+
+use crate::Call;
+use crate::error::Result;
+use crate::file;
+
+/// The global options that travel with a request when they are given.
+const SCOPE: &[&str] = &["project", "location"];
+
+/// The request that the command line asks for; files are read.
+///
+/// # Errors
+/// A file that cannot be read.
+pub fn build(call: &mut Call<'_, '_>) -> Result<Request> {
+    let mut request = Request::default();
+    for argument in call.verb.arguments {
+        if let Some(value) = value(call, argument.name, argument.kind)? {
+            request.arguments.push((argument.name.to_owned(), value));
+        }
+    }
+    for name in SCOPE {
+        if let Some(text) = call.matches.get_one::<String>(name) {
+            request.arguments.push(((*name).to_owned(), ArgumentValue::Text(text.clone())));
+        }
+    }
+    Ok(request)
+}
+
+fn value(call: &mut Call<'_, '_>, name: &str, kind: ArgumentKind) -> Result<Option<ArgumentValue>> {
+    let matches = call.matches;
+    Ok(match kind {
+        ArgumentKind::Positional | ArgumentKind::Text | ArgumentKind::Choice(_) => {
+            matches.get_one::<String>(name).cloned().map(ArgumentValue::Text)
+        }
+        ArgumentKind::PositionalList => {
+            matches.get_many::<String>(name).map(|items| ArgumentValue::List(items.cloned().collect()))
+        }
+        ArgumentKind::Flag => matches.get_flag(name).then_some(ArgumentValue::Flag),
+        ArgumentKind::File => match matches.get_one::<PathBuf>(name) {
+            Some(path) => Some(ArgumentValue::Bytes(call.files.read(path)?.bytes)),
+            None => None,
+        },
+        ArgumentKind::PinFile => match matches.get_one::<PathBuf>(name) {
+            Some(path) => {
+                let content = call.files.read(path)?;
+                if let Some(mode) = content.open_mode {
+                    let path = path.display();
+                    call.console.say(&format!(
+                        "claviger: warning: {path} has mode {mode:04o}, so others can read the PIN: chmod 600 {path}"
+                    ));
+                }
+                Some(ArgumentValue::Bytes(file::without_line_break(content.bytes)))
+            }
+            None => None,
+        },
+        ArgumentKind::Local => None,
+    })
+}
+
+/// A request about what this one is about: arguments under their new names, and the scope.
+pub fn related(request: &Request, names: &[(&str, &str)]) -> Request {
+    let same = SCOPE.iter().map(|name| (*name, *name));
+    let arguments = names.iter().copied().chain(same).filter_map(|(from, to)| {
+        let value = request.arguments.iter().find(|(name, _)| name == from)?;
+        Some((to.to_owned(), value.1.clone()))
+    });
+    Request { arguments: arguments.collect() }
+}
+
+/// The text of an argument.
+pub fn text<'a>(request: &'a Request, name: &str) -> Option<&'a str> {
+    request.arguments.iter().find_map(|(found, value)| match value {
+        ArgumentValue::Text(text) if found == name => Some(text.as_str()),
+        _ => None,
+    })
+}
+
+/// The texts of an argument that may be given several times.
+pub fn list<'a>(request: &'a Request, name: &str) -> Option<&'a [String]> {
+    request.arguments.iter().find_map(|(found, value)| match value {
+        ArgumentValue::List(items) if found == name => Some(items.as_slice()),
+        _ => None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+    use std::sync::mpsc;
+
+    use super::*;
+    use crate::fake::{Daemon, document, run};
+
+    #[test]
+    fn arguments_travel_under_their_names_and_pins_without_line_break() {
+        let (sender, requests) = mpsc::channel();
+        let daemon = Daemon::start(move |verb, request| {
+            sender.send((verb.path, request)).unwrap();
+            document(r#"{"name":"projects/local/locations/global/keyRings/r"}"#)
+        });
+        let open = daemon.file("user.pin", b"1234\n");
+        std::fs::set_permissions(&open, PermissionsExt::from_mode(0o644)).unwrap();
+        let line = [
+            "keyrings",
+            "create",
+            "r",
+            "--user-pin-file",
+            open.to_str().unwrap(),
+            "--profile",
+            "strict",
+            "--project",
+            "p",
+        ];
+        let (exit, _, err) = run(daemon.socket(), &line, "", false);
+        assert_eq!(exit, 0, "{err}");
+        assert!(err.contains("has mode 0644"), "{err}");
+        let text = |text: &str| ArgumentValue::Text(text.into());
+        let arguments = vec![
+            ("name".into(), text("r")),
+            ("user-pin-file".into(), ArgumentValue::Bytes(b"1234".into())),
+            ("profile".into(), text("strict")),
+            ("project".into(), text("p")),
+        ];
+        assert_eq!(requests.recv().unwrap(), ("keyrings create", Request { arguments }));
+    }
+
+    #[test]
+    fn flags_and_lists_travel() {
+        let (sender, requests) = mpsc::channel();
+        let daemon = Daemon::start(move |_, request| {
+            sender.send(request).unwrap();
+            document("[]")
+        });
+        run(
+            daemon.socket(),
+            &["keys", "versions", "enable", "1", "2", "--keyring", "r", "--key", "k"],
+            "",
+            false,
+        );
+        assert_eq!(list(&requests.recv().unwrap(), "versions"), Some(&["1".to_owned(), "2".to_owned()][..]));
+
+        let (sender, requests) = mpsc::channel();
+        let daemon = Daemon::start(move |_, request| {
+            sender.send(request).unwrap();
+            document("{}")
+        });
+        run(
+            daemon.socket(),
+            &["keys", "versions", "create", "--keyring", "r", "--key", "k", "--primary"],
+            "",
+            false,
+        );
+        let expected = ("primary".to_owned(), ArgumentValue::Flag);
+        assert!(requests.recv().unwrap().arguments.contains(&expected));
+    }
+
+    #[test]
+    fn the_scope_is_carried_over() {
+        let text = |text: &str| ArgumentValue::Text(text.into());
+        let request = Request {
+            arguments: vec![
+                ("keyring".into(), text("r")),
+                ("key".into(), text("k")),
+                ("primary".into(), ArgumentValue::Flag),
+                ("location".into(), text("l")),
+            ],
+        };
+        let key = related(&request, &[("key", "name"), ("keyring", "keyring")]);
+        let expected = [("name", "k"), ("keyring", "r"), ("location", "l")];
+        assert_eq!(key.arguments, expected.map(|(name, value)| (name.to_owned(), text(value))));
+    }
+}
