@@ -159,14 +159,20 @@ mod tests {
 
     #[test]
     fn what_the_row_does_not_have_is_refused() {
-        assert_eq!(message(read(11, &[("keyring", text("r"))])), r#"keyrings list has no argument "keyring""#);
+        assert_eq!(
+            message(read(11, &[("keyring", text("r"))])),
+            r#"keyrings list has no argument "keyring""#
+        );
         let twice = [("name", text("r")), ("name", text("r"))];
         assert_eq!(message(read(12, &twice)), r#"the argument "name" is given twice"#);
         assert_eq!(message(read(12, &[])), "keyrings describe needs the argument name");
         assert!(message(read(12, &[("name", ArgumentValue::Flag)])).ends_with("is of another kind"));
         let profile = [("name", text("r")), ("profile", text("lab"))];
-        assert!(message(read(10, &profile)).ends_with(r#"is "lab", which is none of standard, strict, legacy"#));
-        let local = [("version", text("1")), ("keyring", text("r")), ("key", text("k")), ("output-file", text("/x"))];
+        assert!(
+            message(read(10, &profile)).ends_with(r#"is "lab", which is none of standard, strict, legacy"#)
+        );
+        let local =
+            [("version", text("1")), ("keyring", text("r")), ("key", text("k")), ("output-file", text("/x"))];
         assert!(message(read(48, &local)).ends_with("is never sent to the daemon"));
         let none = [("versions", ArgumentValue::List(vec![])), ("keyring", text("r")), ("key", text("k"))];
         assert!(message(read(43, &none)).ends_with("is of another kind"));

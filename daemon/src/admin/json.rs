@@ -19,11 +19,8 @@ pub const PROFILES: &[(&str, Profile)] =
     &[("standard", Profile::Standard), ("strict", Profile::Strict), ("legacy", Profile::Legacy)];
 
 /// What `C_DestroyObject` does, by the words of the command line.
-pub const P11_DESTROY: &[(&str, P11Destroy)] = &[
-    ("schedule", P11Destroy::Schedule),
-    ("immediate", P11Destroy::Immediate),
-    ("deny", P11Destroy::Deny),
-];
+pub const P11_DESTROY: &[(&str, P11Destroy)] =
+    &[("schedule", P11Destroy::Schedule), ("immediate", P11Destroy::Immediate), ("deny", P11Destroy::Deny)];
 
 /// The word for a value.
 fn word<T: PartialEq>(words: &[(&'static str, T)], value: &T) -> Option<&'static str> {
@@ -116,7 +113,10 @@ pub fn version(key: &KeyCell, cell: &VersionCell, now: Time) -> Value {
         ("importTime", time(record.import_time)),
         (
             "importFailureReason",
-            only_in(VersionState::ImportFailed, json!(record.import_failure_reason.map(|reason| reason.name()))),
+            only_in(
+                VersionState::ImportFailed,
+                json!(record.import_failure_reason.map(|reason| reason.name())),
+            ),
         ),
         ("etag", etag(record.etag)),
     ]);
@@ -129,9 +129,9 @@ pub fn version(key: &KeyCell, cell: &VersionCell, now: Time) -> Value {
 }
 
 /// One item of a batch.
-pub fn batch_item(name: &str, outcome: std::result::Result<Value, &Error>) -> Value {
+pub fn batch_item(name: &str, outcome: &Result<Value>) -> Value {
     let document = |fields: &Value, field: &str| fields.get(field).cloned().unwrap_or_default();
-    let mut item = match &outcome {
+    let mut item = match outcome {
         Ok(version) => object([
             ("name", json!(name)),
             ("state", document(version, "state")),

@@ -39,6 +39,8 @@ fn chosen<T: Copy>(words: &[(&str, T)], text: Option<&str>) -> Result<Option<T>>
     let found = words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
     match found {
         Some(value) => Ok(Some(value)),
-        None => Err(Error::Internal { detail: format!("table 5 offers {text}, which the daemon does not know") }),
+        None => {
+            Err(Error::Internal { detail: format!("table 5 offers {text}, which the daemon does not know") })
+        }
     }
 }

@@ -29,6 +29,8 @@ pub mod versions;
 pub struct Call<'a> {
     /// The daemon.
     pub daemon: &'a Arc<Daemon>,
+    /// Who said it.
+    pub peer: &'a Peer,
     /// What was said.
     pub args: Args,
     /// When it was said.
@@ -67,23 +69,10 @@ const HANDLERS: &[(u16, Handler)] = &[
 /// # Errors
 /// Every error of the key service, and `InvalidArgument` for arguments that the verb does not have.
 pub fn handle(daemon: &Arc<Daemon>, peer: &Peer, verb: &Verb, request: Request) -> Result<Value> {
-    let result = run(daemon, verb, request);
-    let (uid, pid) = (peer.uid, peer.pid);
-    match &result {
-        Ok(_) => tracing::info!(verb = verb.path, action = verb.action, uid, pid, "done"),
-        Err(error) => {
-            let code = error.code().name();
-            tracing::warn!(verb = verb.path, action = verb.action, uid, pid, code, %error, "refused");
-        }
-    }
-    result
-}
-
-fn run(daemon: &Arc<Daemon>, verb: &Verb, request: Request) -> Result<Value> {
     let handler = HANDLERS.iter().find(|(number, _)| *number == verb.number);
     let (_, handler) = handler.ok_or_else(|| Error::Unimplemented { what: verb.path.to_owned() })?;
     let args = Args::read(verb, request)?;
-    handler(&Call { daemon, args, now: Time::now() })
+    handler(&Call { daemon, peer, args, now: Time::now() })
 }
 
 #[cfg(test)]

@@ -75,9 +75,10 @@ impl Call<'_> {
     /// `InvalidArgument`, `NotFound`.
     pub fn key(&self, token: &Token, argument: &str) -> Result<Arc<KeyCell>> {
         let id = self.key_id(token, argument)?;
-        self.daemon.catalog.key_by_id(&token.uid, &id).ok_or_else(|| Error::NotFound {
-            resource: format!("{}/cryptoKeys/{id}", token.ring().name),
-        })
+        self.daemon
+            .catalog
+            .key_by_id(&token.uid, &id)
+            .ok_or_else(|| Error::NotFound { resource: format!("{}/cryptoKeys/{id}", token.ring().name) })
     }
 
     /// The import job on the ring that this argument names.
@@ -86,9 +87,10 @@ impl Call<'_> {
     /// `InvalidArgument`, `NotFound`.
     pub fn job(&self, token: &Token, argument: &str) -> Result<Arc<ImportJob>> {
         let id = self.job_id(token, argument)?;
-        self.daemon.catalog.job(&token.uid, &id).ok_or_else(|| Error::NotFound {
-            resource: format!("{}/importJobs/{id}", token.ring().name),
-        })
+        self.daemon
+            .catalog
+            .job(&token.uid, &id)
+            .ok_or_else(|| Error::NotFound { resource: format!("{}/importJobs/{id}", token.ring().name) })
     }
 
     fn id_on(
@@ -136,9 +138,11 @@ pub fn version_number(key: &KeyCell, text: &str) -> Result<u32> {
         None => text,
     };
     let is_number = digits.bytes().all(|byte| byte.is_ascii_digit()) && !digits.starts_with('0');
-    digits.parse().ok().filter(|_| is_number).ok_or_else(|| Error::InvalidArgument {
-        message: format!("{} is no version number", quoted(text)),
-    })
+    digits
+        .parse()
+        .ok()
+        .filter(|_| is_number)
+        .ok_or_else(|| Error::InvalidArgument { message: format!("{} is no version number", quoted(text)) })
 }
 
 /// The full name of what a person called a version, whether or not it exists.
@@ -211,7 +215,9 @@ mod tests {
     fn full_names_have_exactly_their_collections() {
         assert_eq!(path("r", RING, "key ring"), Ok(None));
         assert_eq!(path("projects/p/locations/l/keyRings/r", RING, "key ring"), Ok(Some(["p", "l", "r"])));
-        for wrong in ["/", "keyRings/r", "projects/p/locations/l/keyRings/r/", "projects/p/keyRings/r/locations/l"] {
+        for wrong in
+            ["/", "keyRings/r", "projects/p/locations/l/keyRings/r/", "projects/p/keyRings/r/locations/l"]
+        {
             assert!(path(wrong, RING, "key ring").is_err(), "{wrong}");
         }
         let error = path("keyRings/r", RING, "key ring").unwrap_err().to_string();

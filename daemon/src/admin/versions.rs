@@ -63,8 +63,12 @@ fn batch(call: &Call<'_>, transition: Transition) -> Result<Value> {
         Ok(json::version(&key, &version, call.now))
     };
     let items = call.args.list("versions").iter().map(|text| {
-        let outcome: Result<Value> = attempt(text);
-        json::batch_item(&names::version_name(&key, text), outcome.as_ref().map(Value::clone))
+        let (version, outcome) = (names::version_name(&key, text), attempt(text));
+        match &outcome {
+            Ok(_) => tracing::info!(version, ?transition, uid = call.peer.uid, "done"),
+            Err(error) => tracing::info!(version, ?transition, uid = call.peer.uid, %error, "refused"),
+        }
+        json::batch_item(&version, &outcome)
     });
     Ok(items.collect())
 }

@@ -193,7 +193,10 @@ impl ProtectionLevel {
     /// `InvalidArgument` for any other text.
     pub fn parse(text: &str) -> Result<ProtectionLevel> {
         ProtectionLevel::from_name(text).ok_or_else(|| Error::InvalidArgument {
-            message: format!("{} is no protection level that is offered: there are software and hsm", quoted(text)),
+            message: format!(
+                "{} is no protection level that is offered: there are software and hsm",
+                quoted(text)
+            ),
         })
     }
 }
@@ -431,7 +434,8 @@ mod tests {
         }
         assert_eq!(codec::encode(&Algorithm::EcSignP256Sha256).unwrap(), 12u32.to_le_bytes());
         assert!(codec::decode::<Algorithm>(&9999u32.to_le_bytes()).is_err());
-        for unknown in ["", "P11_GENERIC", "p11-generic", "ec-sign-p256", "EC-SIGN-P256-SHA256", "ML_KEM_768"] {
+        for unknown in ["", "P11_GENERIC", "p11-generic", "ec-sign-p256", "EC-SIGN-P256-SHA256", "ML_KEM_768"]
+        {
             assert!(matches!(Algorithm::parse(unknown), Err(Error::InvalidArgument { .. })), "{unknown}");
         }
     }

@@ -88,13 +88,17 @@ impl Daemon {
             labels: new.labels,
             description: new.description,
             import_only: new.import_only,
-            destroy_scheduled_millis: new.destroy_scheduled_millis.unwrap_or(DEFAULT_DESTROY_SCHEDULED_MILLIS),
+            destroy_scheduled_millis: new
+                .destroy_scheduled_millis
+                .unwrap_or(DEFAULT_DESTROY_SCHEDULED_MILLIS),
             made_by_pkcs11: false,
             etag: 0,
         };
         let mut change = Change::new();
         let version = match &material {
-            Some(live) => Some(self.add_version(&mut change, &mut record, algorithm, live, Origin::Generate, now)?),
+            Some(live) => {
+                Some(self.add_version(&mut change, &mut record, algorithm, live, Origin::Generate, now)?)
+            }
             None => None,
         };
         if version.is_some() && record.purpose == Purpose::EncryptDecrypt {
@@ -125,7 +129,8 @@ impl NewKey {
         if offered.is_empty() || self.purpose == Purpose::P11Generic {
             return Err(Error::Unimplemented { what: format!("the purpose {}", self.purpose.name()) });
         }
-        let default = (self.purpose == Purpose::EncryptDecrypt).then_some(Algorithm::GoogleSymmetricEncryption);
+        let default =
+            (self.purpose == Purpose::EncryptDecrypt).then_some(Algorithm::GoogleSymmetricEncryption);
         let names = || offered.iter().map(|algorithm| algorithm.name()).collect::<Vec<_>>().join(", ");
         let Some(algorithm) = self.algorithm.or(default) else {
             return refuse(format!(
@@ -144,7 +149,8 @@ impl NewKey {
         }
         if self.import_only && !self.skip_initial_version {
             return refuse(
-                "a key with import-only starts without a version: add skip-initial-version-creation".to_owned(),
+                "a key with import-only starts without a version: add skip-initial-version-creation"
+                    .to_owned(),
             );
         }
         if let Some(millis) = self.destroy_scheduled_millis {

@@ -14,6 +14,7 @@ use super::state::{Transition, VersionState};
 use super::time::Time;
 use crate::attributes::Attributes;
 use crate::catalog::{KeyCell, VersionCell};
+use crate::crypto::key::Key;
 use crate::daemon::Daemon;
 use crate::error::{Error, Result};
 use crate::handle;
@@ -31,8 +32,8 @@ const MAX_ID_CHARS: usize = 63;
 pub struct Pkcs11Key<'a> {
     /// Attributes of its objects, completed: a secret key, or the private key and then the public key of a pair.
     pub objects: Vec<Attributes>,
-    /// PKCS #8 of a private key, or the value of a secret key.
-    pub material: &'a [u8],
+    /// The private or secret key.
+    pub key: &'a Key,
     /// Generated here, and not brought by the application.
     pub generated: bool,
 }
@@ -45,6 +46,7 @@ impl Daemon {
     pub fn create_pkcs11_key(&self, token: &Token, new: Pkcs11Key<'_>) -> Result<Vec<Arc<Object>>> {
         let leader = new.objects.first().ok_or(Error::TemplateIncomplete)?;
         let (purpose, algorithm) = Algorithm::for_pkcs11(leader);
+        let material = new.key.to_material()?;
         let now = Time::now();
         let (key_uid, version_uid) = (new_uid()?, new_uid()?);
 
@@ -77,6 +79,11 @@ impl Daemon {
             let attributes = attributes.to_template();
             objects.push(StoredObject { handle: *handle, class, attributes, hidden: false });
         }
+        let cell = Arc::new(KeyCell::new(&token.ring().name, key.clone()));
+        let material_digest = match new.generated {
+            true => None,
+            false => Some(self.material_digest(&mut change, &cell.version_name(1), algorithm, new.key)?),
+        };
         let version = Version {
             uid: version_uid,
             key: key_uid,
@@ -91,16 +98,15 @@ impl Daemon {
             import_job: None,
             import_time: (!new.generated).then_some(now),
             import_failure_reason: None,
-            material_digest: None,
+            material_digest,
             objects,
             etag: 1,
         };
         change.put(Tree::CryptoKey, key.uid, &key)?;
         change.put(Tree::Version, version.uid, &version)?;
-        change.put_material(version.uid, new.material);
+        change.put_material(version.uid, &material);
         self.records.commit(change)?;
 
-        let cell = Arc::new(KeyCell::new(&token.ring().name, key));
         let version = cell.insert(version);
         self.catalog.insert_key(cell);
         self.show_version(token, &version)?;
@@ -145,7 +151,7 @@ impl Daemon {
             hidden: false,
         };
         match &object.home {
-            Home::Session { .. } => return Err(Error::ObjectHandleInvalid),
+            Home::Session { .. } | Home::Builtin => return Err(Error::ObjectHandleInvalid),
             Home::Token { ring } => {
                 let record = PlainObject { ring: *ring, object: stored };
                 change.put(Tree::Object, object.handle.to_be_bytes(), &record)?;
@@ -172,7 +178,7 @@ impl Daemon {
     /// `ActionProhibited` when the ring denies it, else what the store says.
     pub fn destroy_token_object(&self, token: &Token, object: &Arc<Object>) -> Result<()> {
         match &object.home {
-            Home::Session { .. } => Err(Error::ObjectHandleInvalid),
+            Home::Session { .. } | Home::Builtin => Err(Error::ObjectHandleInvalid),
             Home::Token { .. } => {
                 let _writer = self.catalog.write();
                 let mut change = Change::new();

@@ -81,6 +81,7 @@ impl Daemon {
         self.catalog.set_counters(counters);
         let token = Arc::new(Token::new(ring));
         self.catalog.insert_ring(token.clone());
+        self.applications.ring();
         Ok(token)
     }
 

@@ -348,4 +348,4 @@ fn view(
 
 #[cfg(test)]
 #[path = "versions_tests.rs"]
-mod tests;
+pub(crate) mod tests;
