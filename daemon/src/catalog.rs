@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, RwLock};
 
 use crate::error::{Error, Result};
+use crate::kms::algorithm::Purpose;
 use crate::kms::record::{Counters, CryptoKey, ImportJob, RingName, Uid, Version};
 use crate::kms::state::{VersionState, effective_state};
 use crate::kms::time::Time;
@@ -52,6 +53,10 @@ pub struct VersionCell {
     pub number: u32,
     /// Full resource name.
     pub name: String,
+    /// Its key was made by the key service, and not by a PKCS#11 application.
+    pub made_by_key_service: bool,
+    /// PKCS#11 mechanisms may use it. Keys of the key service that encrypt do so in its own format alone.
+    pub raw_use: bool,
     record: RwLock<Arc<Version>>,
 }
 
@@ -86,14 +91,22 @@ impl KeyCell {
         lock::read(&self.versions).get(&number).cloned()
     }
 
+    /// Full resource name of a version.
+    pub fn version_name(&self, number: u32) -> String {
+        format!("{}/cryptoKeyVersions/{number}", self.name)
+    }
+
     /// Adds a version.
     pub fn insert(&self, version: Version) -> Arc<VersionCell> {
+        let key = self.record();
         let cell = Arc::new(VersionCell {
             uid: version.uid,
             key: version.key,
-            ring: self.record().ring,
+            ring: key.ring,
             number: version.number,
-            name: format!("{}/cryptoKeyVersions/{}", self.name, version.number),
+            name: self.version_name(version.number),
+            made_by_key_service: !key.made_by_pkcs11,
+            raw_use: key.made_by_pkcs11 || key.purpose != Purpose::EncryptDecrypt,
             record: RwLock::new(Arc::new(version)),
         });
         lock::write(&self.versions).insert(cell.number, cell.clone());

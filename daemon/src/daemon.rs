@@ -8,6 +8,7 @@ use crate::application::Applications;
 use crate::catalog::Catalog;
 use crate::error::Result;
 use crate::handle::Handles;
+use crate::kms::time::Time;
 use crate::store::{Records, RootKey, label};
 
 /// Everything that lives as long as the daemon.
@@ -41,6 +42,9 @@ impl Daemon {
             started: Instant::now(),
         };
         daemon.load()?;
-        Ok(Arc::new(daemon))
+        let daemon = Arc::new(daemon);
+        daemon.destroy_due(Time::now())?;
+        daemon.resume_import_jobs();
+        Ok(daemon)
     }
 }

@@ -6,7 +6,7 @@
 //! * [`config`], [`server`], [`process`]: how it starts, listens and stops
 //! * [`daemon`]: the state all connections share
 //! * [`application`], [`session`], [`operation`]: what a client holds
-//! * [`slot`], [`token`], [`object`], [`attributes`], [`template`], [`handle`]: what PKCS#11 sees
+//! * [`slot`], [`token`], [`object`], [`builtin`], [`attributes`], [`template`], [`handle`]: what PKCS#11 sees
 //! * [`calls`]: the meaning of each C_*, one file per chapter of the standard
 //! * [`kms`]: key rings, keys, versions, states, import; [`catalog`]: all of that in memory
 //! * [`admin`]: the meaning of each admin verb
@@ -19,6 +19,7 @@ pub mod access;
 pub mod admin;
 pub mod application;
 pub mod attributes;
+pub mod builtin;
 pub mod calls;
 pub mod catalog;
 pub mod config;

@@ -8,6 +8,7 @@ use claviger_protocol::template::{Attribute, AttributeReply, Value};
 use claviger_protocol::{AttributeType, Bytes};
 
 use crate::attributes::Attributes;
+use crate::builtin;
 use crate::catalog::VersionCell;
 use crate::crypto::key::Key;
 use crate::error::{Error, Result};
@@ -43,6 +44,8 @@ pub enum Home {
     },
     /// A view of a key version.
     Version(Arc<VersionCell>),
+    /// In every token, made by nobody.
+    Builtin,
     /// A token object of its own: certificate, data, lone public key.
     Token {
         /// Ring it is on.
@@ -88,6 +91,16 @@ impl Object {
         matches!(self.home, Home::Version(_))
     }
 
+    /// True for views of a key that the key service made.
+    pub fn made_by_key_service(&self) -> bool {
+        matches!(&self.home, Home::Version(cell) if cell.made_by_key_service)
+    }
+
+    /// False for keys that only the key service's own verbs may use.
+    pub fn raw_use(&self) -> bool {
+        !matches!(&self.home, Home::Version(cell) if !cell.raw_use)
+    }
+
     /// `CKA_PRIVATE`.
     pub fn is_private(&self) -> bool {
         self.attributes().is_true(AttributeType::PRIVATE)
@@ -102,7 +115,7 @@ impl Object {
     pub fn state(&self, now: Time) -> VersionState {
         match &self.home {
             Home::Version(cell) => cell.state(now),
-            Home::Session { .. } | Home::Token { .. } => VersionState::Enabled,
+            Home::Session { .. } | Home::Builtin | Home::Token { .. } => VersionState::Enabled,
         }
     }
 
@@ -156,6 +169,11 @@ impl Object {
             return Ok(AttributeReply::Invalid);
         };
         let attributes = self.attributes();
+        if r#type == AttributeType::VALUE
+            && let Some(reading) = builtin::reading(&attributes)
+        {
+            return Ok(AttributeReply::Value(Value::Bytes(reading.into())));
+        }
         if row.rules.has(attribute::SENSITIVE) {
             let hidden = attributes.is_true(AttributeType::SENSITIVE)
                 || !attributes.is_true(AttributeType::EXTRACTABLE)

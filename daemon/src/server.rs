@@ -17,7 +17,7 @@ use std::time::Duration;
 use nix::sys::socket::{getsockopt, sockopt};
 use tokio::net::UnixListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::config::Config;
 use crate::connection;
@@ -181,7 +181,16 @@ pub fn run(
                 }
                 _ = timer.tick() => {
                     let daemon = daemon.clone();
-                    tokio::task::spawn_blocking(move || daemon.destroy_due(Time::now()));
+                    tokio::task::spawn_blocking(move || {
+                        match daemon.destroy_due(Time::now()) {
+                            Ok(0) => {}
+                            Ok(versions) => info!(versions, "destroyed: their time had come"),
+                            Err(error) => error!(%error, "due destructions cannot be carried out"),
+                        }
+                        if let Err(error) = daemon.expire_import_jobs(Time::now()) {
+                            error!(%error, "import jobs whose time is over cannot be ended");
+                        }
+                    });
                 }
                 _ = terminate.recv() => break,
                 _ = interrupt.recv() => break,

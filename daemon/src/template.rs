@@ -146,6 +146,16 @@ pub fn change(current: &Attributes, template: &[Attribute], so: bool) -> Result<
     merge(current, template, so, attribute::MODIFIABLE)
 }
 
+/// True when `after` may be used for something that `before` may not.
+pub fn widens_usage(before: &Attributes, after: &Attributes) -> bool {
+    let (Some(class), key_type) = (after.class(), after.key_type()) else { return false };
+    after.iter().any(|(r#type, value)| {
+        *value == Value::Bool(true)
+            && !before.is_true(r#type)
+            && row_has(r#type, class, key_type, attribute::USAGE)
+    })
+}
+
 /// The attributes of a copy of `current`: modifiable ones, and `CKA_TOKEN`, `CKA_PRIVATE`, `CKA_MODIFIABLE`.
 ///
 /// # Errors

@@ -4,10 +4,13 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, RwLock};
 
+use claviger_protocol::mechanism::{MechanismRow, Profiles};
 use claviger_protocol::template::{Attribute, Value};
 use claviger_protocol::{AttributeType, Bytes};
 
-use crate::kms::record::{KeyRing, Uid};
+use crate::builtin;
+use crate::error::Result;
+use crate::kms::record::{KeyRing, Profile, Uid};
 use crate::lock;
 use crate::object::Object;
 
@@ -49,6 +52,21 @@ impl Token {
     /// The token object with this handle.
     pub fn object(&self, handle: u64) -> Option<Arc<Object>> {
         lock::read(&self.objects).by_handle.get(&handle).cloned()
+    }
+
+    /// The objects that the token has of itself.
+    pub fn builtin(&self) -> Result<Vec<Arc<Object>>> {
+        builtin::objects(|row| self.offers(row))
+    }
+
+    /// True when the token's profile has the mechanism.
+    pub fn offers(&self, row: &MechanismRow) -> bool {
+        let profile = match self.ring().profile {
+            Profile::Standard => Profiles::STANDARD,
+            Profile::Strict => Profiles::STRICT,
+            Profile::Legacy => Profiles::LEGACY,
+        };
+        row.profiles.contains(profile)
     }
 
     /// Objects that may match a template, by the narrowest index that the template names; in handle order.

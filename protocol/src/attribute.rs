@@ -133,6 +133,7 @@ use DefaultValue::{Absent, Bool, Computed, Empty, Usage};
 use ObjectClass as O;
 
 const DATA: Classes = classes(&[O::DATA]);
+const FEATURE: Classes = classes(&[O::HW_FEATURE]);
 const CERTIFICATE: Classes = classes(&[O::CERTIFICATE]);
 const PUBLIC: Classes = classes(&[O::PUBLIC_KEY]);
 const PRIVATE: Classes = classes(&[O::PRIVATE_KEY]);
@@ -280,6 +281,13 @@ pub const ATTRIBUTES: &[AttributeRow] = &[
     row(A::COPYABLE, Kind::Bool, STORAGE, &[], MODIFIABLE.and(STICKY_FALSE), Bool(true)),
     row(A::DESTROYABLE, Kind::Bool, STORAGE, &[], MODIFIABLE, Bool(true)),
     row(A::UNIQUE_ID, Kind::Bytes, ANY, &[], DAEMON, Computed),
+    // Hardware features, mechanisms, profiles (4.3, 4.12, 4.13)
+    row(A::HW_FEATURE_TYPE, Kind::Ulong, FEATURE, &[], FIXED, Absent),
+    row(A::VALUE, Kind::Bytes, FEATURE, &[], FIXED, Absent),
+    row(A::RESET_ON_INIT, Kind::Bool, FEATURE, &[], FIXED, Absent),
+    row(A::HAS_RESET, Kind::Bool, FEATURE, &[], FIXED, Absent),
+    row(A::MECHANISM_TYPE, Kind::Ulong, classes(&[O::MECHANISM]), &[], FIXED, Absent),
+    row(A::PROFILE_ID, Kind::Ulong, classes(&[O::PROFILE]), &[], FIXED, Absent),
     // Data (4.5)
     row(A::APPLICATION, Kind::Bytes, DATA, &[], MODIFIABLE, Empty),
     row(A::OBJECT_ID, Kind::Bytes, DATA, &[], MODIFIABLE, Empty),

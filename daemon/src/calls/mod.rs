@@ -16,14 +16,13 @@ mod verify;
 use std::sync::Arc;
 
 use claviger_protocol::call::Call;
-use claviger_protocol::mechanism::{self, MechanismRow, Profiles};
+use claviger_protocol::mechanism::{self, MechanismRow};
 use claviger_protocol::params::Mechanism;
 use claviger_protocol::{AttributeType, MechanismType};
 
 use crate::application::{Application, User};
 use crate::daemon::Daemon;
 use crate::error::{Error, Result};
-use crate::kms::record::Profile;
 use crate::kms::time::Time;
 use crate::object::Object;
 use crate::operation::KeyUse;
@@ -87,7 +86,10 @@ impl Context<'_> {
                 object
             }
             Some(_) => return Err(Error::ObjectHandleInvalid),
-            None => session.token.object(handle).ok_or(Error::ObjectHandleInvalid)?,
+            None => match session.token.object(handle) {
+                Some(object) => object,
+                None => builtin_object(session, handle)?,
+            },
         };
         let visible = object.is_visible(Time::now()) && (!object.is_private() || self.is_user(session));
         if visible { Ok(object) } else { Err(Error::ObjectHandleInvalid) }
@@ -101,7 +103,7 @@ impl Context<'_> {
         flag: u64,
     ) -> Result<&'static MechanismRow> {
         mechanism::mechanism(r#type)
-            .filter(|row| row.flags & flag != 0 && offered(row, &session.token))
+            .filter(|row| row.flags & flag != 0 && session.token.offers(row))
             .ok_or(Error::MechanismInvalid)
     }
 
@@ -124,7 +126,7 @@ impl Context<'_> {
             return Err(Error::KeyTypeInconsistent);
         }
         let attributes = object.attributes();
-        if !attributes.is_true(usage) {
+        if !attributes.is_true(usage) || !object.raw_use() {
             return Err(Error::KeyFunctionNotPermitted);
         }
         if !attributes.allows(mechanism.r#type) {
@@ -136,12 +138,7 @@ impl Context<'_> {
     }
 }
 
-/// True when the token's profile has the mechanism.
-fn offered(row: &MechanismRow, token: &Token) -> bool {
-    let profile = match token.ring().profile {
-        Profile::Standard => Profiles::STANDARD,
-        Profile::Strict => Profiles::STRICT,
-        Profile::Legacy => Profiles::LEGACY,
-    };
-    row.profiles.contains(profile)
+fn builtin_object(session: &Session, handle: u64) -> Result<Arc<Object>> {
+    let objects = session.token.builtin()?;
+    objects.into_iter().find(|object| object.handle == handle).ok_or(Error::ObjectHandleInvalid)
 }

@@ -12,6 +12,7 @@ use claviger_protocol::template::AttributeReply;
 
 use super::{Context, Handle};
 use crate::attributes::Attributes;
+use crate::builtin;
 use crate::crypto::key::Key;
 use crate::error::{Error, Result};
 use crate::kms::objects::Pkcs11Key;
@@ -98,6 +99,9 @@ impl Handle for SetAttributeValue {
             return Err(Error::SessionReadOnly);
         }
         let attributes = template::change(&object.attributes(), &self.template, context.is_so(&session))?;
+        if object.made_by_key_service() && template::widens_usage(&object.attributes(), &attributes) {
+            return Err(Error::AttributeReadOnly);
+        }
         if object.is_token() {
             context.daemon.set_token_attributes(&session.token, &object, attributes)
         } else {
@@ -117,7 +121,11 @@ impl Handle for FindObjectsInit {
         let (records, now) = (&context.daemon.records, Time::now());
         let user = context.is_user(&session);
         let mut rest = std::collections::VecDeque::new();
-        for object in session.token.candidates(&self.template) {
+        let candidates = match builtin::wanted_class(&self.template) {
+            Some(_) => session.token.builtin()?,
+            None => session.token.candidates(&self.template),
+        };
+        for object in candidates {
             let visible = object.is_visible(now) && (user || !object.is_private());
             if visible && object.matches(&self.template, records, now)? {
                 rest.push_back(object.handle);
@@ -191,9 +199,8 @@ impl Context<'_> {
         let token = &session.token;
         match key {
             Some(key) if holds_secret => {
-                let material = key.to_material()?;
                 let generated = origin == Origin::Generate;
-                let new = Pkcs11Key { objects: vec![attributes], material: &material, generated };
+                let new = Pkcs11Key { objects: vec![attributes], key: &key, generated };
                 let objects = self.daemon.create_pkcs11_key(token, new)?;
                 objects.into_iter().next().ok_or(Error::ObjectHandleInvalid)
             }
@@ -216,9 +223,8 @@ impl Context<'_> {
         self.check_may_keep(session, &private.attributes)?;
         let in_token = |built: &Built| built.attributes.is_true(AttributeType::TOKEN);
         if in_token(&public) && in_token(&private) {
-            let material = key.to_material()?;
             let objects = vec![private.attributes, public.attributes];
-            let new = Pkcs11Key { objects, material: &material, generated: true };
+            let new = Pkcs11Key { objects, key: &key, generated: true };
             let objects = self.daemon.create_pkcs11_key(&session.token, new)?;
             return match objects.as_slice() {
                 [private, public] => Ok((public.handle, private.handle)),

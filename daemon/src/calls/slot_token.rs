@@ -7,7 +7,7 @@ use claviger_protocol::call::{
 use claviger_protocol::mechanism::{self, MECHANISMS};
 use claviger_protocol::{Bytes, MechanismType};
 
-use super::{Context, Handle, offered};
+use super::{Context, Handle};
 use crate::access::login;
 use crate::access::pin::PinVerifier;
 use crate::application::User;
@@ -55,7 +55,7 @@ impl Handle for WaitForSlotEvent {
 impl Handle for GetMechanismList {
     fn handle(self, context: &Context<'_>) -> Result<Vec<MechanismType>> {
         let token = initialised(context, self.slot)?;
-        let rows = MECHANISMS.iter().filter(|row| token.as_deref().is_none_or(|token| offered(row, token)));
+        let rows = MECHANISMS.iter().filter(|row| token.as_deref().is_none_or(|token| token.offers(row)));
         Ok(rows.map(|row| row.r#type).collect())
     }
 }
@@ -64,7 +64,7 @@ impl Handle for GetMechanismInfo {
     fn handle(self, context: &Context<'_>) -> Result<MechanismInfo> {
         let token = initialised(context, self.slot)?;
         let row = mechanism::mechanism(self.mechanism)
-            .filter(|row| token.as_deref().is_none_or(|token| offered(row, token)))
+            .filter(|row| token.as_deref().is_none_or(|token| token.offers(row)))
             .ok_or(Error::MechanismInvalid)?;
         let (min_key_size, max_key_size) = row.key_sizes;
         Ok(MechanismInfo { min_key_size, max_key_size, flags: row.flags })
@@ -79,7 +79,6 @@ impl Handle for InitToken {
             None => context.daemon.init_free_token(self.slot, &pin, label).map(drop)?,
             Some(token) => context.daemon.init_token_again(&token, &pin, label)?,
         }
-        context.daemon.applications.ring();
         Ok(())
     }
 }
