@@ -1,6 +1,6 @@
 //! One connection: hello, then request after request, each answered before the next is read.
 
-use std::io::{self, Read};
+use std::io;
 use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -29,7 +29,7 @@ const FRAME_PATIENCE: Duration = Duration::from_secs(10);
 const REPLY_PATIENCE: Duration = Duration::from_secs(30);
 /// Longest hello.
 const MAX_HELLO_BYTES: usize = 1024;
-/// A buffer that grew beyond this for one large frame is given back after it.
+/// What a buffer grew beyond this for one large frame is given back after it.
 const KEPT_BUFFER_BYTES: usize = 128 << 10;
 
 /// Serves a module until it leaves.
@@ -190,6 +190,7 @@ impl Wire {
         codec::encode_into(&welcome, &mut self.outgoing).map_err(invalid)?;
         frame::send(&mut self.stream, &mut self.outgoing)?;
         self.wipe();
+        self.stream.set_read_timeout(None)?;
         Ok(admitted.ok())
     }
 
@@ -222,35 +223,25 @@ impl Wire {
 
     /// Reads one frame; false when the client has left. Waits for its first byte as long as it takes.
     fn receive(&mut self) -> io::Result<bool> {
-        self.stream.set_read_timeout(None)?;
-        let mut first = FirstByte { stream: &mut self.stream, seen: false };
-        frame::receive(&mut first, &mut self.incoming, MAX_FRAME_BYTES)
+        let stream = &self.stream;
+        let mut timed = false;
+        let incomplete = || {
+            timed = true;
+            stream.set_read_timeout(Some(FRAME_PATIENCE))
+        };
+        let received = frame::receive_timed(&mut &*stream, &mut self.incoming, MAX_FRAME_BYTES, incomplete);
+        if timed {
+            stream.set_read_timeout(None)?;
+        }
+        received
     }
 
     fn wipe(&mut self) {
         for buffer in [&mut self.incoming, &mut self.outgoing] {
-            buffer.zeroize();
-            if buffer.capacity() > KEPT_BUFFER_BYTES {
-                *buffer = Vec::new();
-            }
+            buffer.as_mut_slice().zeroize();
+            buffer.clear();
+            buffer.shrink_to(KEPT_BUFFER_BYTES);
         }
-    }
-}
-
-/// Reads from a stream, with a limit in time from the first byte on.
-struct FirstByte<'a> {
-    stream: &'a mut UnixStream,
-    seen: bool,
-}
-
-impl Read for FirstByte<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.stream.read(buffer)?;
-        if !self.seen && count > 0 {
-            self.seen = true;
-            self.stream.set_read_timeout(Some(FRAME_PATIENCE))?;
-        }
-        Ok(count)
     }
 }
 

@@ -23,7 +23,10 @@ pub const PROTOCOL_VERSION: u32 = 1;
 /// First four bytes of a [`Hello`], so that a stray client of another protocol is told apart at once.
 pub const HELLO_MAGIC: [u8; 4] = *b"CLVG";
 
-/// How much is read at a time: a header that lies about its length costs its sender the bytes first.
+/// How much the first read of a frame asks for; most requests and replies fit.
+const FIRST_READ_BYTES: usize = 4096;
+
+/// How much is read at a time after that: a header that lies about its length costs its sender the bytes first.
 const READ_STEP_BYTES: usize = 256 << 10;
 
 /// The first frame of a client.
@@ -103,19 +106,52 @@ pub fn send(stream: &mut impl Write, buffer: &mut [u8]) -> io::Result<()> {
 
 /// Reads one frame's bytes into `buffer` (without the length). False when the peer closed between frames.
 ///
+/// Both sides speak in turn, so a short frame takes one read, and bytes behind a frame are an error.
+///
 /// # Errors
-/// `InvalidData` for a frame over `limit` bytes, `UnexpectedEof` for one cut short, else what the stream says.
+/// `InvalidData` for a frame over `limit` bytes or bytes behind it, `UnexpectedEof` for one cut short, else what
+/// the stream says.
 pub fn receive(stream: &mut impl Read, buffer: &mut Vec<u8>, limit: usize) -> io::Result<bool> {
+    receive_timed(stream, buffer, limit, || Ok(()))
+}
+
+/// As [`receive`]; `incomplete` runs once when the first read has brought no whole frame, to set a time limit.
+///
+/// # Errors
+/// As [`receive`], and what `incomplete` gives.
+pub fn receive_timed(
+    stream: &mut impl Read,
+    buffer: &mut Vec<u8>,
+    limit: usize,
+    incomplete: impl FnOnce() -> io::Result<()>,
+) -> io::Result<bool> {
     buffer.clear();
-    let mut length = [0u8; 4];
-    if !read_or_end(stream, &mut length)? {
+    buffer.resize(FIRST_READ_BYTES, 0);
+    let mut count = read_some(stream, buffer)?;
+    if count == 0 {
         return Ok(false);
     }
-    let length = u32::from_le_bytes(length) as usize;
+    let mut incomplete = Some(incomplete);
+    let mut wait = || incomplete.take().map_or(Ok(()), |incomplete| incomplete());
+    while count < LENGTH_BYTES {
+        wait()?;
+        match read_some(stream, &mut buffer[count..])? {
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            more => count += more,
+        }
+    }
+    let length = u32::from_le_bytes([buffer[0], buffer[1], buffer[2], buffer[3]]) as usize;
     if length > limit {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "frame over the limit"));
     }
+    if count - LENGTH_BYTES > length {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "bytes behind a frame"));
+    }
+    buffer.copy_within(LENGTH_BYTES..count, 0);
+    buffer[count - LENGTH_BYTES..count].fill(0);
+    buffer.truncate(count - LENGTH_BYTES);
     while buffer.len() < length {
+        wait()?;
         let start = buffer.len();
         buffer.resize(length.min(start + READ_STEP_BYTES), 0);
         stream.read_exact(&mut buffer[start..])?;
@@ -123,14 +159,12 @@ pub fn receive(stream: &mut impl Read, buffer: &mut Vec<u8>, limit: usize) -> io
     Ok(true)
 }
 
-/// `read_exact`, except that an end before the first byte is no error.
-fn read_or_end(stream: &mut impl Read, bytes: &mut [u8]) -> io::Result<bool> {
+/// `read`, again when a signal came between.
+fn read_some(stream: &mut impl Read, bytes: &mut [u8]) -> io::Result<usize> {
     loop {
         match stream.read(bytes) {
-            Ok(0) => return Ok(false),
-            Ok(n) => return stream.read_exact(&mut bytes[n..]).map(|()| true),
             Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            Err(e) => return Err(e),
+            result => return result,
         }
     }
 }
@@ -150,15 +184,46 @@ mod tests {
 
     #[test]
     fn frames_survive_the_trip() {
+        for length in
+            [0, 1, FIRST_READ_BYTES - 5, FIRST_READ_BYTES - 4, FIRST_READ_BYTES, READ_STEP_BYTES * 3]
+        {
+            let bytes: Vec<u8> = (0..length).map(|i| i as u8).collect();
+            let wire = frame(&bytes);
+            let mut stream = wire.as_slice();
+            let mut buffer = Vec::new();
+            assert!(receive(&mut stream, &mut buffer, MAX_FRAME_BYTES).unwrap());
+            assert_eq!(buffer, bytes);
+            assert!(!receive(&mut stream, &mut buffer, 16).unwrap());
+        }
+    }
+
+    #[test]
+    fn a_frame_that_dribbles_in_is_read_and_timed_once() {
+        struct Dribble<'a>(&'a [u8]);
+        impl Read for Dribble<'_> {
+            fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+                let count = self.0.len().min(bytes.len()).min(1);
+                bytes[..count].copy_from_slice(&self.0[..count]);
+                self.0 = &self.0[count..];
+                Ok(count)
+            }
+        }
+        let wire = frame(b"hello");
+        let (mut buffer, mut timed) = (Vec::new(), 0);
+        let incomplete = || {
+            timed += 1;
+            Ok(())
+        };
+        assert!(receive_timed(&mut Dribble(&wire), &mut buffer, 16, incomplete).unwrap());
+        assert_eq!((buffer.as_slice(), timed), (b"hello".as_slice(), 1));
+    }
+
+    #[test]
+    fn bytes_behind_a_frame_are_refused() {
         let mut wire = frame(b"one");
-        wire.extend(frame(b""));
-        let mut stream = wire.as_slice();
-        let mut buffer = Vec::new();
-        assert!(receive(&mut stream, &mut buffer, 16).unwrap());
-        assert_eq!(buffer, b"one");
-        assert!(receive(&mut stream, &mut buffer, 16).unwrap());
-        assert_eq!(buffer, b"");
-        assert!(!receive(&mut stream, &mut buffer, 16).unwrap());
+        wire.push(0);
+        let error = receive(&mut wire.as_slice(), &mut Vec::new(), 16).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidData);
     }
 
     #[test]
