@@ -61,12 +61,17 @@ impl Token {
 
     /// True when the token's profile has the mechanism.
     pub fn offers(&self, row: &MechanismRow) -> bool {
+        self.functions(row) != 0
+    }
+
+    /// The functions that accept the mechanism in the token's profile, as `CKF_*`; none when it has not.
+    pub fn functions(&self, row: &MechanismRow) -> u64 {
         let profile = match self.ring().profile {
             Profile::Standard => Profiles::STANDARD,
             Profile::Strict => Profiles::STRICT,
             Profile::Legacy => Profiles::LEGACY,
         };
-        row.profiles.contains(profile)
+        if row.profiles.contains(profile) { row.flags_in(profile) } else { 0 }
     }
 
     /// Objects that may match a template, by the narrowest index that the template names; in handle order.

@@ -103,7 +103,7 @@ impl Context<'_> {
         flag: u64,
     ) -> Result<&'static MechanismRow> {
         mechanism::mechanism(r#type)
-            .filter(|row| row.flags & flag != 0 && session.token.offers(row))
+            .filter(|row| session.token.functions(row) & flag != 0)
             .ok_or(Error::MechanismInvalid)
     }
 

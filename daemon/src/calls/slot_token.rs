@@ -67,7 +67,8 @@ impl Handle for GetMechanismInfo {
             .filter(|row| token.as_deref().is_none_or(|token| token.offers(row)))
             .ok_or(Error::MechanismInvalid)?;
         let (min_key_size, max_key_size) = row.key_sizes;
-        Ok(MechanismInfo { min_key_size, max_key_size, flags: row.flags })
+        let flags = token.map_or(row.flags, |token| token.functions(row));
+        Ok(MechanismInfo { min_key_size, max_key_size, flags })
     }
 }
 

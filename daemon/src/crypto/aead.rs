@@ -1,4 +1,5 @@
-//! Authenticated encryption: GCM (SP 800-38D). The tag stands at the end of the ciphertext.
+//! Authenticated encryption: GCM (SP 800-38D), ChaCha20-Poly1305 (RFC 8439). The tag stands at the end of the
+//! ciphertext.
 
 use claviger_protocol::mechanism::{Cipher, Mode};
 use claviger_protocol::params::Params;
@@ -12,10 +13,10 @@ use crate::error::{Error, Result};
 const LONGEST_IV: usize = 128;
 /// Lengths of a tag in bits (SP 800-38D, 5.2.1.2).
 const TAG_BITS: &[u64] = &[32, 64, 96, 104, 112, 120, 128];
-/// Most plaintext in bytes (SP 800-38D, 5.2.1.1).
+/// Most plaintext in bytes (SP 800-38D, 5.2.1.1; RFC 8439, 2.8, allows 32 more).
 const MOST_PLAINTEXT: u64 = (1 << 36) - 32;
 /// Most ciphertext in bytes that a multi-part decryption takes: it is held back until the tag is known.
-const MOST_HELD: usize = 256 << 20;
+pub(super) const MOST_HELD: usize = 256 << 20;
 
 /// An authenticated cipher at work.
 pub struct Aead {
@@ -39,7 +40,13 @@ impl Aead {
         key: &[u8],
     ) -> Result<Aead> {
         let cipher = algorithm::cipher(cipher, mode, key.len())?;
-        let Params::Gcm { iv, aad, tag_bits } = params else { return Err(Error::MechanismParamInvalid) };
+        let (iv, aad, tag_bits) = match (mode, params) {
+            (Mode::Gcm, Params::Gcm { iv, aad, tag_bits }) => (iv, aad, tag_bits),
+            (Mode::Poly1305, Params::ChaCha20Poly1305 { nonce, aad }) if nonce.len() == 12 => {
+                (nonce, aad, &128)
+            }
+            _ => return Err(Error::MechanismParamInvalid),
+        };
         let params_are_valid = (1..=LONGEST_IV).contains(&iv.len())
             && TAG_BITS.contains(tag_bits)
             && i32::try_from(aad.len()).is_ok();

@@ -19,8 +19,8 @@ impl Key {
     /// has it. Big integers are unsigned without leading zeros; `CKA_EC_POINT` is a DER `OCTET STRING`.
     pub fn public_attributes(&self, class: ObjectClass, key_type: KeyType) -> Result<Vec<Attribute>> {
         let computed = match self {
-            Key::Private(key) => pair_attributes(key)?,
-            Key::Public(key) => pair_attributes(key)?,
+            Key::Private(key) => pair_attributes(key, Half::Private)?,
+            Key::Public(key) => pair_attributes(key, Half::Public)?,
             Key::Secret(value) => vec![
                 (A::VALUE_LEN, Value::Ulong(value.len() as u64)),
                 (A::CHECK_VALUE, Value::Bytes(check_value(key_type, value)?)),
@@ -46,7 +46,7 @@ impl Key {
                 .iter()
                 .find(|component| component.0 == r#type)
                 .and_then(|Component(_, name)| ffi::number(key, name)),
-            Id::EC if r#type == A::VALUE => ffi::number(key, c"priv"),
+            Id::EC | Id::DSA | Id::DH | Id::DHX if r#type == A::VALUE => ffi::number(key, c"priv"),
             Id::ED25519 | Id::ED448 | Id::X25519 | Id::X448 if r#type == A::VALUE => {
                 ffi::octets(key, c"priv")
             }
@@ -56,7 +56,13 @@ impl Key {
     }
 }
 
-fn pair_attributes<T: HasPublic>(key: &PKeyRef<T>) -> Result<Vec<(A, Value)>> {
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Half {
+    Public,
+    Private,
+}
+
+fn pair_attributes<T: HasPublic>(key: &PKeyRef<T>, half: Half) -> Result<Vec<(A, Value)>> {
     let mut attributes = vec![(A::PUBLIC_KEY_INFO, Value::Bytes(key.public_key_to_der()?.into()))];
     if key.id() == Id::RSA {
         for Component(r#type, name) in RSA_PUBLIC {
@@ -64,6 +70,21 @@ fn pair_attributes<T: HasPublic>(key: &PKeyRef<T>) -> Result<Vec<(A, Value)>> {
             attributes.push((*r#type, Value::Bytes(number.as_slice().into())));
         }
         attributes.push((A::MODULUS_BITS, Value::Ulong(u64::from(key.bits()))));
+        return Ok(attributes);
+    }
+    if [Id::DSA, Id::DH, Id::DHX].contains(&key.id()) {
+        // CKA_VALUE is the public value on a public key, and secret on a private one.
+        let public = [(A::PRIME, c"p"), (A::SUBPRIME, c"q"), (A::BASE, c"g"), (A::VALUE, c"pub")];
+        for (r#type, name) in &public[..if half == Half::Public { 4 } else { 3 }] {
+            if let Some(number) = ffi::number(key, name) {
+                attributes.push((*r#type, Value::Bytes(number.as_slice().into())));
+            }
+        }
+        if let (Half::Private, Some(number)) = (half, ffi::number(key, c"priv")) {
+            let bits =
+                number.len() as u64 * 8 - u64::from(number.first().map_or(0, |byte| byte.leading_zeros()));
+            attributes.push((A::VALUE_BITS, Value::Ulong(bits)));
+        }
         return Ok(attributes);
     }
     let curve = Curve::of(key)?;
@@ -83,9 +104,10 @@ fn pair_attributes<T: HasPublic>(key: &PKeyRef<T>) -> Result<Vec<(A, Value)>> {
 fn check_value(key_type: KeyType, value: &[u8]) -> Result<Bytes> {
     const LENGTH: usize = 3;
     let mut check = if let Some(cipher) = block_cipher(key_type) {
+        let key = algorithm::CipherKey::new(cipher, value);
         let cipher = algorithm::cipher(cipher, Mode::Ecb, value.len())?;
         let mut context = CipherCtx::new()?;
-        context.encrypt_init(Some(cipher), Some(value), None)?;
+        context.encrypt_init(Some(cipher), Some(&key), None)?;
         context.set_padding(false);
         let mut block = Vec::new();
         context.cipher_update_vec(&vec![0; cipher.block_size()], &mut block)?;
@@ -103,6 +125,10 @@ fn check_value(key_type: KeyType, value: &[u8]) -> Result<Bytes> {
 fn block_cipher(key_type: KeyType) -> Option<BlockCipher> {
     match key_type {
         KeyType::AES => Some(BlockCipher::Aes),
+        KeyType::DES => Some(BlockCipher::Des),
+        KeyType::DES2 | KeyType::DES3 => Some(BlockCipher::Des3),
+        KeyType::ARIA => Some(BlockCipher::Aria),
+        KeyType::SM4 => Some(BlockCipher::Sm4),
         _ => None,
     }
 }

@@ -1,4 +1,5 @@
-//! Block ciphers in the modes of SP 800-38A: ECB, CBC, CBC with PKCS #7 padding, CTR.
+//! Block ciphers in the modes of SP 800-38A (ECB, CBC, CBC with PKCS #7 padding, CTR, OFB, CFB), and the stream
+//! cipher ChaCha20 (RFC 8439).
 
 use claviger_protocol::mechanism::{Cipher, Mode};
 use claviger_protocol::params::Params;
@@ -14,11 +15,11 @@ pub struct Block {
     direction: Direction,
     /// PKCS #7 padding is added or removed.
     padded: bool,
-    /// Length of a block in bytes; 1 for CTR, which has no blocks to fill.
+    /// Length of a block in bytes; 1 for modes that have no blocks to fill.
     block: usize,
     /// Bytes taken and not given yet.
     held: usize,
-    /// CTR: bytes left until the counter would repeat.
+    /// CTR and streams: bytes left until the counter would repeat.
     left: Option<u128>,
 }
 
@@ -31,14 +32,22 @@ impl Block {
         params: &Params,
         key: &[u8],
     ) -> Result<Block> {
+        let expanded = algorithm::CipherKey::new(cipher, key);
         let cipher = algorithm::cipher(cipher, mode, key.len())?;
+        let key = &*expanded;
+        let stream;
         let (iv, left) = match (mode, params) {
             (Mode::Ecb, Params::None) => (None, None),
-            (Mode::Cbc | Mode::CbcPad, Params::Bytes(iv)) if iv.len() == cipher.iv_length() => {
-                (Some(&iv[..]), None)
-            }
+            (
+                Mode::Cbc | Mode::CbcPad | Mode::Ofb | Mode::Cfb1 | Mode::Cfb8 | Mode::Cfb64 | Mode::Cfb128,
+                Params::Bytes(iv),
+            ) if iv.len() == cipher.iv_length() => (Some(&iv[..]), None),
             (Mode::Ctr, Params::Ctr { counter_bits, block }) => {
                 (Some(&block[..]), Some(bytes_until_wrap(*counter_bits, block)?))
+            }
+            (Mode::Stream, Params::ChaCha20 { block_counter, nonce }) => {
+                stream = [&block_counter[..], nonce].concat();
+                (Some(&stream[..]), Some(stream_bytes(block_counter, nonce)?))
             }
             _ => return Err(Error::MechanismParamInvalid),
         };
@@ -67,6 +76,19 @@ fn bytes_until_wrap(bits: u64, block: &[u8; 16]) -> Result<u128> {
     let most = u128::MAX >> (128 - bits);
     let start = u128::from_be_bytes(*block) & most;
     Ok((most - start).saturating_add(1).saturating_mul(16))
+}
+
+/// How many bytes ChaCha20's counter suffices for: 32 bits of it go with 96 bits of nonce (RFC 8439), 64 with 64
+/// (the original cipher), least significant byte first, 64 bytes a block.
+fn stream_bytes(counter: &[u8], nonce: &[u8]) -> Result<u128> {
+    let (start, blocks) = match (counter.len(), nonce.len()) {
+        (4, 12) | (8, 8) => {
+            let start = counter.iter().rev().fold(0u128, |value, byte| value << 8 | u128::from(*byte));
+            (start, 1u128 << (counter.len() * 8))
+        }
+        _ => return Err(Error::MechanismParamInvalid),
+    };
+    Ok((blocks - start) * 64)
 }
 
 impl Transform for Block {

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use claviger_protocol::Bytes;
-use claviger_protocol::mechanism::{MechanismRow, Mode, Recipe};
+use claviger_protocol::mechanism::{Cipher as BlockCipher, MechanismRow, Mode, Recipe};
 use claviger_protocol::params::Params;
 use zeroize::Zeroizing;
 
@@ -13,6 +13,7 @@ use super::block::Block;
 use super::key::Key;
 use super::key_wrap::KeyWrap;
 use super::rsa::RsaCipher;
+use super::whole::Whole;
 use crate::error::{Error, Result};
 
 /// Which way.
@@ -96,19 +97,37 @@ impl Cipher {
                 key.check_size(row)?;
                 Box::new(rsa)
             }
-            Recipe::Cipher(cipher, mode) => {
-                let key = key.secret()?;
-                match mode {
-                    Mode::Ecb | Mode::Cbc | Mode::CbcPad | Mode::Ctr => {
-                        Box::new(Block::new(direction, cipher, mode, params, key)?)
-                    }
-                    Mode::Gcm => Box::new(Aead::new(direction, cipher, mode, params, key)?),
-                    Mode::KeyWrap | Mode::KeyWrapPad => {
-                        Box::new(KeyWrap::new(direction, cipher, mode, params, key)?)
-                    }
-                }
-            }
+            Recipe::Cipher(cipher, mode) => return Cipher::in_mode(direction, cipher, mode, params, key),
             _ => return Err(Error::MechanismInvalid),
+        };
+        Ok(Cipher { transform, direction })
+    }
+
+    /// A symmetric cipher in a mode.
+    pub(super) fn in_mode(
+        direction: Direction,
+        cipher: BlockCipher,
+        mode: Mode,
+        params: &Params,
+        key: &Key,
+    ) -> Result<Cipher> {
+        let key = key.secret()?;
+        let transform: Box<dyn Transform> = match mode {
+            Mode::Ecb
+            | Mode::Cbc
+            | Mode::CbcPad
+            | Mode::Ctr
+            | Mode::Ofb
+            | Mode::Cfb1
+            | Mode::Cfb8
+            | Mode::Cfb64
+            | Mode::Cfb128
+            | Mode::Stream => Box::new(Block::new(direction, cipher, mode, params, key)?),
+            Mode::Gcm | Mode::Poly1305 => Box::new(Aead::new(direction, cipher, mode, params, key)?),
+            Mode::Ccm | Mode::Cts | Mode::Xts => Box::new(Whole::new(direction, cipher, mode, params, key)?),
+            Mode::KeyWrap | Mode::KeyWrapPad | Mode::KeyWrapPkcs7 => {
+                Box::new(KeyWrap::new(direction, cipher, mode, params, key)?)
+            }
         };
         Ok(Cipher { transform, direction })
     }

@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 
 use super::curve::Curve;
 use super::ffi::{self, Part};
+use super::field;
 use super::key::{Key, secret_length_is_valid};
 use super::random;
 use crate::error::{Error, Result};
@@ -53,6 +54,12 @@ impl Key {
             }
             (ObjectClass::PRIVATE_KEY, KeyType::EC | KeyType::EC_EDWARDS | KeyType::EC_MONTGOMERY) => {
                 curve_private(key_type, get)
+            }
+            (ObjectClass::PUBLIC_KEY, KeyType::DSA | KeyType::DH | KeyType::X9_42_DH) => {
+                field::public_key(key_type, get)
+            }
+            (ObjectClass::PRIVATE_KEY, KeyType::DSA | KeyType::DH | KeyType::X9_42_DH) => {
+                field::private_key(key_type, get)
             }
             _ => Err(Error::AttributeValueInvalid),
         }
@@ -154,7 +161,7 @@ fn check_modulus(n: &[u8]) -> Result<()> {
 }
 
 /// A secret number: OpenSSL wipes it when it is dropped.
-fn big(bytes: &[u8]) -> Result<BigNum> {
+pub(super) fn big(bytes: &[u8]) -> Result<BigNum> {
     let mut number = BigNum::new_secure()?;
     number.copy_from_slice(bytes)?;
     Ok(number)

@@ -1,29 +1,40 @@
-//! Message digests (FIPS 180-4).
+//! Message digests (FIPS 180-4, FIPS 202, RFC 7693).
 
 use claviger_protocol::Bytes;
 use claviger_protocol::mechanism::{Hash, MechanismRow, Recipe};
 use claviger_protocol::params::Params;
 
-use super::algorithm::hash_row;
-use super::ffi::{Sha1, Sha224, Sha256, Sha384, Sha512};
+use super::algorithm::{hash_row, is_shortened, md};
+use super::ffi::{self, Sha1, Sha224, Sha256, Sha384, Sha512};
 use super::key::Key;
 use crate::error::{Error, Result};
 
 /// A digest being computed.
 pub struct Digest {
-    hash: Hash,
+    kind: Kind,
     state: State,
     /// A key was digested, so the state must not be shown.
     secret: bool,
 }
 
-#[derive(Clone)]
+/// Which function it is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Fixed(Hash),
+    /// SHA-512/t with t / 8.
+    Sha512T(usize),
+    /// A SHAKE with this many bytes of output.
+    Shake(Hash, usize),
+}
+
 enum State {
     Sha1(Sha1),
     Sha224(Sha224),
     Sha256(Sha256),
     Sha384(Sha384),
     Sha512(Sha512),
+    /// Those whose state OpenSSL does not give away.
+    Evp(ffi::Digest),
 }
 
 /// Runs the same expression on whichever state there is.
@@ -35,6 +46,7 @@ macro_rules! each {
             State::Sha256($inner) => $body,
             State::Sha384($inner) => $body,
             State::Sha512($inner) => $body,
+            State::Evp($inner) => $body,
         }
     };
 }
@@ -45,11 +57,12 @@ const SAVED_VERSION: u8 = 1;
 impl Digest {
     /// Starts a digest. `MechanismInvalid` for a mechanism that is none, `MechanismParamInvalid` for a parameter.
     pub fn new(row: &MechanismRow, params: &Params) -> Result<Digest> {
-        let Recipe::Digest(hash) = row.recipe else { return Err(Error::MechanismInvalid) };
-        if *params != Params::None {
-            return Err(Error::MechanismParamInvalid);
+        match (row.recipe, params) {
+            (Recipe::Digest(hash), Params::None) => Digest::with(hash),
+            (Recipe::DigestSha512T, Params::Ulong(bits)) => Digest::sha512_t(*bits),
+            (Recipe::Digest(_) | Recipe::DigestSha512T, _) => Err(Error::MechanismParamInvalid),
+            _ => Err(Error::MechanismInvalid),
         }
-        Digest::with(hash)
     }
 
     /// Starts a digest with this hash.
@@ -60,8 +73,33 @@ impl Digest {
             Hash::Sha256 => State::Sha256(Sha256::new()?),
             Hash::Sha384 => State::Sha384(Sha384::new()?),
             Hash::Sha512 => State::Sha512(Sha512::new()?),
+            Hash::Sha512_224 | Hash::Sha512_256 => State::Sha512(sha512_t(hash_row(hash).length * 8)?),
+            Hash::Shake128 | Hash::Shake256 => return Digest::shake(hash, hash_row(hash).length),
+            hash => {
+                let length = is_shortened(hash).then(|| hash_row(hash).length);
+                State::Evp(ffi::Digest::new(md(hash)?, length, hash_row(hash).length)?)
+            }
         };
-        Ok(Digest { hash, state, secret: false })
+        Ok(Digest { kind: Kind::Fixed(hash), state, secret: false })
+    }
+
+    /// Starts SHA-512/t. `MechanismParamInvalid` unless t is one that FIPS 180-4 (5.3.6) allows and whole bytes.
+    pub fn sha512_t(bits: u64) -> Result<Digest> {
+        let valid = (8..512).contains(&bits) && bits != 384 && bits.is_multiple_of(8);
+        if !valid {
+            return Err(Error::MechanismParamInvalid);
+        }
+        let bits = bits as usize;
+        Ok(Digest { kind: Kind::Sha512T(bits / 8), state: State::Sha512(sha512_t(bits)?), secret: false })
+    }
+
+    /// Starts a SHAKE that gives `length` bytes. `MechanismInvalid` for other hashes.
+    pub fn shake(hash: Hash, length: usize) -> Result<Digest> {
+        if !matches!(hash, Hash::Shake128 | Hash::Shake256) {
+            return Err(Error::MechanismInvalid);
+        }
+        let state = State::Evp(ffi::Digest::extendable(md(hash)?, length)?);
+        Ok(Digest { kind: Kind::Shake(hash, length), state, secret: false })
     }
 
     /// Takes more data.
@@ -80,6 +118,11 @@ impl Digest {
     /// The digest.
     pub fn finish(self) -> Result<Bytes> {
         let length = self.length();
+        if let State::Evp(state) = self.state {
+            let mut digest = vec![0; length];
+            state.finish(&mut digest)?;
+            return Ok(digest.into());
+        }
         let mut digest = [0; 64];
         each!(self.state, state => state.finish(&mut digest))?;
         Ok(Bytes::from(&digest[..length]))
@@ -87,40 +130,118 @@ impl Digest {
 
     /// Length of the digest in bytes.
     pub fn length(&self) -> usize {
-        hash_row(self.hash).length
+        match self.kind {
+            Kind::Fixed(hash) => hash_row(hash).length,
+            Kind::Sha512T(length) | Kind::Shake(_, length) => length,
+        }
+    }
+
+    /// Length in bytes of the blocks that the hash works on, which HMAC is built from (RFC 2104).
+    pub fn block_length(&self) -> usize {
+        match self.kind {
+            Kind::Sha512T(_) => 128,
+            Kind::Fixed(hash) | Kind::Shake(hash, _) => match hash {
+                Hash::Sha1 | Hash::Sha224 | Hash::Sha256 | Hash::Md5 | Hash::Ripemd160 | Hash::Sm3 => 64,
+                Hash::Sha384 | Hash::Sha512 | Hash::Sha512_224 | Hash::Sha512_256 => 128,
+                Hash::Blake2b160 | Hash::Blake2b256 | Hash::Blake2b384 | Hash::Blake2b512 => 128,
+                // The rate: 200 bytes less twice the capacity's security strength (FIPS 202, 5.2 and 6.2).
+                Hash::Sha3_224 => 144,
+                Hash::Sha3_256 | Hash::Shake256 => 136,
+                Hash::Sha3_384 => 104,
+                Hash::Sha3_512 => 72,
+                Hash::Shake128 => 168,
+            },
+        }
     }
 
     /// A copy in the same state.
     pub fn try_clone(&self) -> Result<Digest> {
-        Ok(Digest { hash: self.hash, state: self.state.clone(), secret: self.secret })
+        let state = match &self.state {
+            State::Sha1(state) => State::Sha1(state.clone()),
+            State::Sha224(state) => State::Sha224(state.clone()),
+            State::Sha256(state) => State::Sha256(state.clone()),
+            State::Sha384(state) => State::Sha384(state.clone()),
+            State::Sha512(state) => State::Sha512(state.clone()),
+            State::Evp(state) => State::Evp(state.try_clone()?),
+        };
+        Ok(Digest { kind: self.kind, state, secret: self.secret })
     }
 
     /// The state as bytes for `C_GetOperationState`: a version, the hash, the hash's own state. `StateUnsaveable`
-    /// once a key was digested, because the state would show it.
+    /// once a key was digested, because the state would show it, and for hashes whose state OpenSSL keeps.
     pub fn save(&self) -> Result<Bytes> {
         if self.secret {
             return Err(Error::StateUnsaveable);
         }
-        let mut saved = vec![SAVED_VERSION, self.hash as u8];
-        saved.extend(each!(&self.state, state => state.save()));
+        let state = match &self.state {
+            State::Sha1(state) => state.save(),
+            State::Sha224(state) => state.save(),
+            State::Sha256(state) => state.save(),
+            State::Sha384(state) => state.save(),
+            State::Sha512(state) => state.save(),
+            State::Evp(_) => return Err(Error::StateUnsaveable),
+        };
+        let mut saved = vec![SAVED_VERSION];
+        saved.extend(self.kind.saved().ok_or(Error::StateUnsaveable)?);
+        saved.extend(state);
         Ok(saved.into())
     }
 
     /// The digest of a saved state of this mechanism. `SavedStateInvalid` when it is none.
     pub fn restore(row: &MechanismRow, saved: &[u8]) -> Result<Digest> {
-        let mut digest = Digest::new(row, &Params::None)?;
-        let state = match saved {
-            [SAVED_VERSION, hash, state @ ..] if *hash == digest.hash as u8 => state,
+        let (kind, state) = match saved {
+            [SAVED_VERSION, kind @ .., _] if kind.len() > 2 => saved[1..].split_at(2),
             _ => return Err(Error::SavedStateInvalid),
         };
-        digest.state = match digest.hash {
-            Hash::Sha1 => Sha1::restore(state).map(State::Sha1),
-            Hash::Sha224 => Sha224::restore(state).map(State::Sha224),
-            Hash::Sha256 => Sha256::restore(state).map(State::Sha256),
-            Hash::Sha384 => Sha384::restore(state).map(State::Sha384),
-            Hash::Sha512 => Sha512::restore(state).map(State::Sha512),
+        let mut digest = match row.recipe {
+            Recipe::Digest(hash) => Digest::with(hash)?,
+            Recipe::DigestSha512T => {
+                Digest::sha512_t(u64::from(kind[1]) * 8).map_err(|_| Error::SavedStateInvalid)?
+            }
+            _ => return Err(Error::MechanismInvalid),
+        };
+        if digest.kind.saved().is_none_or(|own| own != kind) {
+            return Err(Error::SavedStateInvalid);
+        }
+        digest.state = match digest.state {
+            State::Sha1(_) => Sha1::restore(state).map(State::Sha1),
+            State::Sha224(_) => Sha224::restore(state).map(State::Sha224),
+            State::Sha256(_) => Sha256::restore(state).map(State::Sha256),
+            State::Sha384(_) => Sha384::restore(state).map(State::Sha384),
+            State::Sha512(_) => Sha512::restore(state).map(State::Sha512),
+            State::Evp(_) => None,
         }
         .ok_or(Error::SavedStateInvalid)?;
         Ok(digest)
     }
+}
+
+impl Kind {
+    /// The kind as two bytes of a saved state; `None` for kinds without one.
+    fn saved(self) -> Option<[u8; 2]> {
+        match self {
+            Kind::Fixed(hash) => Some([hash as u8, 0]),
+            Kind::Sha512T(length) => Some([u8::MAX, length as u8]),
+            Kind::Shake(..) => None,
+        }
+    }
+}
+
+/// SHA-512 with the initial value of SHA-512/t for t in bits (FIPS 180-4, 5.3.6).
+fn sha512_t(bits: usize) -> Result<Sha512> {
+    /// What each word of SHA-512's own initial value is changed by.
+    const CHANGE: u64 = 0xa5a5_a5a5_a5a5_a5a5;
+    let mut generator = Sha512::new()?;
+    let changed = generator.chain().map(|word| word ^ CHANGE);
+    generator.set_chain(changed);
+    generator.update(format!("SHA-512/{bits}").as_bytes())?;
+    let mut value = [0; 64];
+    generator.finish(&mut value)?;
+    let mut chain = [0; 8];
+    for (word, bytes) in chain.iter_mut().zip(value.as_chunks::<8>().0) {
+        *word = u64::from_be_bytes(*bytes);
+    }
+    let mut state = Sha512::new()?;
+    state.set_chain(chain);
+    Ok(state)
 }

@@ -1,7 +1,7 @@
 //! What the `openssl` crate lacks, wrapped so that nothing outside this file is unsafe.
 //!
 //! * keys as named parts (`EVP_PKEY_fromdata`, `EVP_PKEY_get_params`) and their checks
-//! * MACs (`EVP_MAC`)
+//! * MACs (`EVP_MAC`), and digests with parameters (`EVP_DigestInit_ex2`)
 //! * the SHA-1 and SHA-2 states, which can be saved: OpenSSL 3 has no call that saves an `EVP_MD_CTX`
 //! * small setters
 
@@ -10,7 +10,8 @@ use std::ptr::{self, NonNull};
 
 use foreign_types::{ForeignType, ForeignTypeRef};
 use openssl::error::ErrorStack;
-use openssl::pkey::{HasPublic, PKey, PKeyRef, Private, Public};
+use openssl::md::MdRef;
+use openssl::pkey::{HasPublic, PKey, PKeyRef, Params, Private, Public};
 use openssl::pkey_ctx::PkeyCtxRef;
 use openssl_sys as sys;
 use zeroize::{Zeroize, Zeroizing};
@@ -99,6 +100,50 @@ pub fn private_key(algorithm: &CStr, parts: &[(&'static CStr, Part)]) -> Result<
 /// A public key from its parts.
 pub fn public_key(algorithm: &CStr, parts: &[(&'static CStr, Part)]) -> Result<PKey<Public>> {
     key_from_parts(algorithm, sys::EVP_PKEY_PUBLIC_KEY, parts)
+}
+
+/// Prime, order and base of a new group (FIPS 186-4, A.1.1.2 and A.2.3), sizes in bits.
+pub fn field_group(prime_bits: u32, order_bits: u32) -> Result<[Vec<u8>; 3]> {
+    openssl::init();
+    let (prime, order) = (prime_bits.to_be_bytes(), order_bits.to_be_bytes());
+    let parts = Parts::new(&[(c"pbits", Part::Number(&prime)), (c"qbits", Part::Number(&order))]);
+    // SAFETY: the name is a C string.
+    let context =
+        non_null(unsafe { sys::EVP_PKEY_CTX_new_from_name(ptr::null_mut(), c"DSA".as_ptr(), ptr::null()) })?;
+    let mut group = ptr::null_mut();
+    // SAFETY: the context is live, the array has an end marker and outlives the call, which copies from it.
+    let result = unsafe {
+        check(sys::EVP_PKEY_paramgen_init(context.as_ptr()))
+            .and_then(|()| check(sys::EVP_PKEY_CTX_set_params(context.as_ptr(), parts.array.as_ptr())))
+            .and_then(|()| check(sys::EVP_PKEY_paramgen(context.as_ptr(), &mut group)))
+    };
+    // SAFETY: the context is ours and not used afterwards.
+    unsafe { sys::EVP_PKEY_CTX_free(context.as_ptr()) };
+    result?;
+    let group = non_null(group)?;
+    // SAFETY: EVP_PKEY_paramgen gave us this reference to parameters without a key.
+    let group: PKey<Params> = unsafe { PKey::from_ptr(group.as_ptr()) };
+    let number = |name| number(&group, name).map(|number| number.to_vec()).ok_or_else(ErrorStack::get);
+    Ok([number(c"p")?, number(c"q")?, number(c"g")?])
+}
+
+/// A new key pair over the parameters (a group) that the parts give.
+pub fn pair_over(algorithm: &CStr, parts: &[(&'static CStr, Part)]) -> Result<PKey<Private>> {
+    let group: PKey<Params> = key_from_parts(algorithm, sys::EVP_PKEY_KEY_PARAMETERS, parts)?;
+    // SAFETY: the group is live; the context takes its own reference to it.
+    let context = non_null(unsafe { sys::EVP_PKEY_CTX_new(group.as_ptr(), ptr::null_mut()) })?;
+    let mut key = ptr::null_mut();
+    // SAFETY: the context is live.
+    let result = unsafe {
+        check(sys::EVP_PKEY_keygen_init(context.as_ptr()))
+            .and_then(|()| check(sys::EVP_PKEY_keygen(context.as_ptr(), &mut key)))
+    };
+    // SAFETY: the context is ours and not used afterwards.
+    unsafe { sys::EVP_PKEY_CTX_free(context.as_ptr()) };
+    result?;
+    let key = non_null(key)?;
+    // SAFETY: EVP_PKEY_keygen gave us this reference to a key with both halves.
+    Ok(unsafe { PKey::from_ptr(key.as_ptr()) })
 }
 
 fn key_from_parts<T>(algorithm: &CStr, selection: c_int, parts: &[(&'static CStr, Part)]) -> Result<PKey<T>> {
@@ -236,6 +281,13 @@ impl Mac {
         Ok(Mac(non_null(unsafe { sys::EVP_MAC_CTX_dup(self.0.as_ptr()) })?))
     }
 
+    /// Sets a parameter, before the key.
+    pub fn set(&mut self, name: &'static CStr, part: Part) -> Result<()> {
+        let parts = Parts::new(&[(name, part)]);
+        // SAFETY: the context is live, the array has an end marker and outlives the call, which copies from it.
+        check(unsafe { sys::EVP_MAC_CTX_set_params(self.0.as_ptr(), parts.array.as_ptr()) })
+    }
+
     /// Starts with this key.
     pub fn start(&mut self, key: &[u8]) -> Result<()> {
         // SAFETY: the context is live; pointer and length describe `key`; no parameters are given.
@@ -263,6 +315,95 @@ impl Drop for Mac {
     fn drop(&mut self) {
         // SAFETY: we own the context and nobody uses it afterwards.
         unsafe { sys::EVP_MAC_CTX_free(self.0.as_ptr()) };
+    }
+}
+
+unsafe extern "C" {
+    fn EVP_DigestInit_ex2(
+        context: *mut sys::EVP_MD_CTX,
+        md: *const sys::EVP_MD,
+        params: *const sys::OSSL_PARAM,
+    ) -> c_int;
+}
+
+/// A digest being computed (`EVP_MD_CTX`).
+pub struct Digest {
+    context: NonNull<sys::EVP_MD_CTX>,
+    /// Length of the output in bytes.
+    length: usize,
+    extendable: bool,
+}
+
+// SAFETY: an EVP_MD_CTX is bound to no thread, and `&Digest` only allows copying it, which does not change it.
+unsafe impl Send for Digest {}
+// SAFETY: as above.
+unsafe impl Sync for Digest {}
+
+impl Digest {
+    /// A digest of `length` bytes, which `size` asks of a hash that comes in several sizes.
+    pub fn new(md: &MdRef, size: Option<usize>, length: usize) -> Result<Digest> {
+        let size = size.map(|size| size.to_be_bytes());
+        let parts: Vec<_> = size.iter().map(|size| (c"size", Part::Number(&size[4..]))).collect();
+        Digest::start(md, &Parts::new(&parts), length, false)
+    }
+
+    /// `length` bytes of a hash with any length of output.
+    pub fn extendable(md: &MdRef, length: usize) -> Result<Digest> {
+        Digest::start(md, &Parts::new(&[]), length, true)
+    }
+
+    fn start(md: &MdRef, parts: &Parts, length: usize, extendable: bool) -> Result<Digest> {
+        // SAFETY: a new context is returned.
+        let context = non_null(unsafe { sys::EVP_MD_CTX_new() })?;
+        let digest = Digest { context, length, extendable };
+        // SAFETY: context and hash are live; the array has an end marker and outlives the call.
+        check(unsafe { EVP_DigestInit_ex2(context.as_ptr(), md.as_ptr(), parts.array.as_ptr()) })?;
+        Ok(digest)
+    }
+
+    /// A copy in the same state.
+    pub fn try_clone(&self) -> Result<Digest> {
+        // SAFETY: a new context is returned.
+        let context = non_null(unsafe { sys::EVP_MD_CTX_new() })?;
+        let copy = Digest { context, length: self.length, extendable: self.extendable };
+        // SAFETY: both contexts are live.
+        check(unsafe { sys::EVP_MD_CTX_copy_ex(context.as_ptr(), self.context.as_ptr()) })?;
+        Ok(copy)
+    }
+
+    /// Takes more data.
+    pub fn update(&mut self, data: &[u8]) -> Result<()> {
+        // SAFETY: the context is live; pointer and length describe `data`.
+        check(unsafe { sys::EVP_DigestUpdate(self.context.as_ptr(), data.as_ptr().cast(), data.len()) })
+    }
+
+    /// Writes the digest to the front of `output`, which is at least as long.
+    pub fn finish(self, output: &mut [u8]) -> Result<()> {
+        if output.len() < self.length {
+            return Err(ErrorStack::get());
+        }
+        if self.extendable {
+            // SAFETY: the context is live; the output is as long as is asked for.
+            return check(unsafe {
+                sys::EVP_DigestFinalXOF(self.context.as_ptr(), output.as_mut_ptr(), self.length)
+            });
+        }
+        let mut whole = Zeroizing::new([0u8; 64]);
+        let mut length = 0;
+        // SAFETY: the context is live; no digest of a fixed length is longer than 64 bytes (EVP_MAX_MD_SIZE).
+        check(unsafe { sys::EVP_DigestFinal_ex(self.context.as_ptr(), whole.as_mut_ptr(), &mut length) })?;
+        if length as usize != self.length {
+            return Err(ErrorStack::get());
+        }
+        output[..self.length].copy_from_slice(&whole[..self.length]);
+        Ok(())
+    }
+}
+
+impl Drop for Digest {
+    fn drop(&mut self) {
+        // SAFETY: we own the context and nobody uses it afterwards.
+        unsafe { sys::EVP_MD_CTX_free(self.context.as_ptr()) };
     }
 }
 
@@ -316,6 +457,18 @@ macro_rules! sha_state {
             pub fn finish(mut self, digest: &mut [u8; 64]) -> Result<()> {
                 // SAFETY: as in `new`; no digest is longer than 64 bytes.
                 check(unsafe { $finish(digest.as_mut_ptr(), &mut self) })
+            }
+
+            /// The chaining value.
+            #[allow(dead_code, reason = "of SHA-512 alone")]
+            pub fn chain(&self) -> [$word; $chain] {
+                self.chain
+            }
+
+            /// Starts from another chaining value.
+            #[allow(dead_code, reason = "of SHA-512 alone")]
+            pub fn set_chain(&mut self, chain: [$word; $chain]) {
+                self.chain = chain;
             }
 
             /// The state as bytes: chaining value, length in bits, rest of the data.

@@ -8,7 +8,8 @@ use openssl::pkey_ctx::PkeyCtx;
 
 use super::components::{Get, number, optional, required};
 use super::curve::Curve;
-use super::key::{Key, secret_length_is_valid};
+use super::field;
+use super::key::{Key, secret_length_is_valid, set_parity};
 use super::random;
 use crate::error::{Error, Result};
 
@@ -22,7 +23,9 @@ pub fn secret(key_type: KeyType, length: usize) -> Result<Key> {
     if !secret_length_is_valid(key_type, length) {
         return Err(Error::KeySizeRange);
     }
-    Ok(Key::Secret(random::secret(length)?))
+    let mut value = random::secret(length)?;
+    set_parity(key_type, &mut value);
+    Ok(Key::Secret(value))
 }
 
 /// A key pair, as its private key, by a mechanism and the attributes of the public template.
@@ -42,6 +45,7 @@ pub fn pair(row: &MechanismRow, get: Get) -> Result<Key> {
             rsa(bits, &exponent(get)?)?
         }
         Recipe::GenerateEc(kind) => on_curve(kind, get)?,
+        Recipe::GenerateField => field::pair(row.key_types.first().copied().unwrap_or(KeyType::DH), get)?,
         // GnuTLS before 3.8 generates with the signature mechanism.
         Recipe::Eddsa => on_curve(CurveKind::Edwards, get)?,
         _ => return Err(Error::MechanismInvalid),
@@ -77,7 +81,12 @@ fn on_curve(kind: CurveKind, get: Get) -> Result<PKey<Private>> {
     if curve.kind != kind {
         return Err(Error::CurveNotSupported);
     }
-    Ok(match (kind, curve.bits) {
+    on(curve)
+}
+
+/// A key on a curve.
+pub(super) fn on(curve: &Curve) -> Result<PKey<Private>> {
+    Ok(match (curve.kind, curve.bits) {
         (CurveKind::Weierstrass, _) => PKey::ec_gen(curve.name)?,
         (CurveKind::Edwards, 255) => PKey::generate_ed25519()?,
         (CurveKind::Edwards, _) => PKey::generate_ed448()?,

@@ -1,12 +1,13 @@
 //! A live key: parsed once, then shared by every operation that uses it.
 
-use claviger_protocol::mechanism::{MechanismRow, RSA_BITS, SECRET_BYTES};
+use claviger_protocol::mechanism::{FIELD_BITS, MechanismRow, RSA_BITS, SECRET_BYTES};
 use claviger_protocol::{KeyType, ObjectClass};
 use openssl::pkey::{Id, PKey, PKeyRef, Private, Public};
 use zeroize::Zeroizing;
 
 use super::curve::Curve;
 use super::ffi;
+use super::field;
 use crate::error::{Error, Result};
 
 /// A live key.
@@ -65,6 +66,12 @@ impl Key {
             {
                 (true, false)
             }
+            Key::Private(_) | Key::Public(_)
+                if field::is_field(key_type) && !(FIELD_BITS.0..=FIELD_BITS.1).contains(&bits) =>
+            {
+                (true, false)
+            }
+            Key::Private(key) if field::is_field(key_type) => (field::pair_is_valid(key)?, true),
             Key::Private(key) => (ffi::pair_is_valid(key), true),
             Key::Public(key) => (ffi::public_is_valid(key) && rsa_exponent_is_valid(key), true),
         };
@@ -169,6 +176,15 @@ pub fn secret_length_is_valid(key_type: KeyType, length: usize) -> bool {
     }
 }
 
+/// Sets the parity bits that DES keys have (FIPS 46-3): each byte has an odd number of ones. Other keys stay.
+pub fn set_parity(key_type: KeyType, value: &mut [u8]) {
+    if matches!(key_type, KeyType::DES | KeyType::DES2 | KeyType::DES3) {
+        for byte in value {
+            *byte = *byte & 0xfe | u8::from((*byte & 0xfe).count_ones().is_multiple_of(2));
+        }
+    }
+}
+
 fn pair_bits<T: openssl::pkey::HasPublic>(key: &PKeyRef<T>) -> u64 {
     match key.id() {
         // OpenSSL counts 253 and 456 bits; PKCS#11 counts the curve's.
@@ -183,6 +199,9 @@ fn fits<T>(key: &PKeyRef<T>, key_type: KeyType) -> Result<()> {
         KeyType::EC => &[Id::EC],
         KeyType::EC_EDWARDS => &[Id::ED25519, Id::ED448],
         KeyType::EC_MONTGOMERY => &[Id::X25519, Id::X448],
+        KeyType::DSA => &[Id::DSA],
+        KeyType::DH => &[Id::DH],
+        KeyType::X9_42_DH => &[Id::DHX],
         _ => &[],
     };
     if !ids.contains(&key.id()) {

@@ -2,11 +2,11 @@
 //! sessions, objects, policies or the store.
 //!
 //! * [`key`] a live key, parsed once: [`components`] makes it from a template, [`attributes`] describes it
-//! * [`curve`] the table of named curves
+//! * [`curve`] the table of named curves; `field` keys over prime fields (DSA, Diffie-Hellman)
 //! * [`digest`], [`sign`], [`verify`], [`cipher`] the operations, one type each
 //! * `signature` signature schemes, shared by [`sign`] and [`verify`]; `mac` message authentication codes
-//! * `rsa` padding of RSA; `block` and `aead` and `key_wrap` the kinds of symmetric ciphers
-//! * [`generate`] new keys; [`wrap`] keys under keys; [`random`] the random generator
+//! * `rsa` padding of RSA; `block`, `aead`, `whole` and `key_wrap` the kinds of symmetric ciphers
+//! * [`generate`] new keys; [`derive`] keys from keys and passwords; [`wrap`] keys under keys; [`random`] the random generator
 //! * `algorithm` OpenSSL's hashes and ciphers, fetched once; `der` the little DER that PKCS#11 attributes need
 //! * `ffi` what the `openssl` crate lacks, and the only unsafe code
 
@@ -14,11 +14,14 @@ mod aead;
 mod algorithm;
 pub mod attributes;
 mod block;
+mod cbc_mac;
 pub mod cipher;
 pub mod components;
 pub mod curve;
 mod der;
+pub mod derive;
 pub mod digest;
+pub mod field;
 #[allow(unsafe_code, reason = "calls of OpenSSL functions that the `openssl` crate lacks")]
 mod ffi;
 pub mod generate;
@@ -32,6 +35,7 @@ mod signature;
 #[cfg(test)]
 mod tests;
 pub mod verify;
+mod whole;
 pub mod wrap;
 
 pub use cipher::{Cipher, Direction};

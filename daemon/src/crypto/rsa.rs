@@ -10,7 +10,7 @@ use openssl::rsa::Padding;
 use openssl::sign::RsaPssSaltlen;
 use zeroize::Zeroizing;
 
-use super::algorithm::{hash_of, hash_of_mgf, hash_row, md};
+use super::algorithm::{hash_of_mgf, hash_of_rsa, hash_row, md};
 use super::cipher::{Direction, Transform};
 use super::key::Key;
 use crate::error::{Error, Result};
@@ -47,7 +47,7 @@ impl SignaturePadding {
             (Recipe::RsaPkcs(hash), Params::None) => Ok((SignaturePadding::Pkcs1(hash), hash)),
             (Recipe::RsaX509, Params::None) => Ok((SignaturePadding::None, None)),
             (Recipe::RsaPss(prehash), Params::Pss { hash, mgf, salt_len }) => {
-                let hash = hash_of(*hash).ok_or(Error::MechanismParamInvalid)?;
+                let hash = hash_of_rsa(*hash).ok_or(Error::MechanismParamInvalid)?;
                 let mgf = hash_of_mgf(*mgf).ok_or(Error::MechanismParamInvalid)?;
                 if prehash.is_some_and(|prehash| prehash != hash) {
                     return Err(Error::MechanismParamInvalid);
@@ -183,7 +183,7 @@ impl EncryptionPadding {
 
     /// OAEP with these parameters. `MechanismParamInvalid`.
     pub fn oaep(params: &OaepParams) -> Result<EncryptionPadding> {
-        let hash = hash_of(params.hash).ok_or(Error::MechanismParamInvalid)?;
+        let hash = hash_of_rsa(params.hash).ok_or(Error::MechanismParamInvalid)?;
         let mgf = hash_of_mgf(params.mgf).ok_or(Error::MechanismParamInvalid)?;
         let label_is_valid =
             params.source == DATA_SPECIFIED || params.source == 0 && params.source_data.is_empty();

@@ -21,7 +21,7 @@ use crate::error::{Error, Result};
 pub enum Scheme {
     /// RSA with a padding.
     Rsa(SignaturePadding),
-    /// ECDSA (FIPS 186-5, 6).
+    /// ECDSA (FIPS 186-5, 6), and DSA (FIPS 186-4, 4), whose signatures look the same.
     Ecdsa,
     /// EdDSA (RFC 8032): the instance if it is not the pure one, and its context.
     Eddsa(Option<&'static CStr>, Bytes),
@@ -36,14 +36,15 @@ impl Scheme {
         let ids: &[Id] = match row.recipe {
             Recipe::RsaPkcs(_) | Recipe::RsaPss(_) | Recipe::RsaX509 => &[Id::RSA],
             Recipe::Ecdsa(_) => &[Id::EC],
+            Recipe::Dsa(_) => &[Id::DSA],
             Recipe::Eddsa => &[Id::ED25519, Id::ED448],
             _ => return Err(Error::MechanismInvalid),
         };
         key.expect(ids)?;
         key.check_size(row)?;
         match row.recipe {
-            Recipe::Ecdsa(hash) if *params == Params::None => Ok((Scheme::Ecdsa, hash)),
-            Recipe::Ecdsa(_) => Err(Error::MechanismParamInvalid),
+            Recipe::Ecdsa(hash) | Recipe::Dsa(hash) if *params == Params::None => Ok((Scheme::Ecdsa, hash)),
+            Recipe::Ecdsa(_) | Recipe::Dsa(_) => Err(Error::MechanismParamInvalid),
             Recipe::Eddsa => Ok((eddsa(params, key)?, None)),
             _ => {
                 let (padding, hash) = match key {
@@ -127,7 +128,10 @@ impl Scheme {
 
 /// Length of the group order in bytes.
 fn order_length<T: HasPublic>(key: &PKeyRef<T>) -> usize {
-    key.bits().div_ceil(8) as usize
+    match key.id() {
+        Id::DSA => ffi::number(key, c"q").map_or(0, |order| order.len()),
+        _ => key.bits().div_ceil(8) as usize,
+    }
 }
 
 /// The longest digest there is, in bytes. What is longer is no digest, and would be cut off unseen.

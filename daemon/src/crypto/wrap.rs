@@ -11,10 +11,12 @@ use openssl::pkey::Id;
 use zeroize::Zeroizing;
 
 use super::cipher::{Cipher, Direction, Transform};
+use super::curve::Curve;
+use super::ffi::octets;
 use super::key::{Key, secret_length_is_valid};
 use super::key_wrap::KeyWrap;
-use super::random;
 use super::rsa::EncryptionPadding;
+use super::{algorithm, derive, generate, random};
 use crate::error::{Error, Result};
 
 /// Wraps a stored form. RSA takes the public key.
@@ -29,7 +31,21 @@ pub fn wrap(row: &MechanismRow, params: &Params, wrapping: &Key, material: &[u8]
             .and_then(|()| Ok((aes_length(*aes_key_bits)?, EncryptionPadding::oaep(oaep)?)))
             .and_then(|(length, padding)| rsa_aes_key_wrap_with(wrapping, &padding, length, material))
             .map(Bytes::from),
-        (Recipe::RsaAesKeyWrap, _) => Err(Error::MechanismParamInvalid),
+        (Recipe::EcdhAesKeyWrap, Params::EcdhAesKeyWrap { aes_key_bits, kdf, shared_data }) => {
+            aes_length(*aes_key_bits)
+                .and_then(|length| ecdh_aes_key_wrap(wrapping, *kdf, shared_data, length, material))
+                .map(Bytes::from)
+        }
+        (Recipe::RsaAesKeyWrap | Recipe::EcdhAesKeyWrap, _) => Err(Error::MechanismParamInvalid),
+        (Recipe::Cipher(cipher, Mode::Ecb | Mode::Cbc), _) => {
+            // A block cipher without padding fills the last block up with zeros (PKCS#11 3.2, 6.10.5).
+            let block = algorithm::cipher(cipher, Mode::Cbc, wrapping.secret().map_or(0, <[u8]>::len))
+                .map_or(1, |cipher| cipher.block_size());
+            let mut filled = Zeroizing::new(vec![0; material.len().next_multiple_of(block)]);
+            filled[..material.len()].copy_from_slice(material);
+            Cipher::with(Direction::Encrypt, row, params, wrapping)
+                .and_then(|cipher| cipher.one_shot(&filled))
+        }
         _ => Cipher::with(Direction::Encrypt, row, params, wrapping)
             .and_then(|cipher| cipher.one_shot(material)),
     };
@@ -59,7 +75,11 @@ pub fn unwrap(
             .and_then(|(length, padding)| {
                 rsa_aes_key_unwrap_with(unwrapping, &padding, Some(length), wrapped)
             }),
-        (Recipe::RsaAesKeyWrap, _) => Err(Error::MechanismParamInvalid),
+        (Recipe::EcdhAesKeyWrap, Params::EcdhAesKeyWrap { aes_key_bits, kdf, shared_data }) => {
+            aes_length(*aes_key_bits)
+                .and_then(|length| ecdh_aes_key_unwrap(unwrapping, *kdf, shared_data, length, wrapped))
+        }
+        (Recipe::RsaAesKeyWrap | Recipe::EcdhAesKeyWrap, _) => Err(Error::MechanismParamInvalid),
         _ => Cipher::with(Direction::Decrypt, row, params, unwrapping)
             .and_then(|cipher| cipher.one_shot(wrapped))
             .map(|material| Zeroizing::new(material.into_vec())),
@@ -148,6 +168,41 @@ fn rsa_aes_key_unwrap_with(
         return Err(Error::WrappedKeyInvalid);
     }
     aes_kwp_unwrap(&aes, second).map_err(invalid)
+}
+
+/// The public key of a fresh pair, then the material under the AES key that both pairs agree on (PKCS#11 3.2,
+/// 6.3.21): a point as it is, uncompressed.
+fn ecdh_aes_key_wrap(
+    key: &Key,
+    kdf: u64,
+    shared: &[u8],
+    aes_length: usize,
+    material: &[u8],
+) -> Result<Vec<u8>> {
+    key.expect(&[Id::EC, Id::X25519, Id::X448])?;
+    let curve = Curve::of(key.public_key()?)?;
+    let theirs = octets(key.public_key()?, c"pub").ok_or(Error::KeyTypeInconsistent)?;
+    let ours = Key::Private(generate::on(curve)?);
+    let mut wrapped = octets(ours.private()?, c"pub").ok_or(Error::KeyTypeInconsistent)?.to_vec();
+    let aes = derive::agreed_aes(&ours, &theirs, kdf, shared, aes_length)?;
+    wrapped.extend(aes_kwp(&aes, material)?);
+    Ok(wrapped)
+}
+
+fn ecdh_aes_key_unwrap(
+    key: &Key,
+    kdf: u64,
+    shared: &[u8],
+    aes_length: usize,
+    wrapped: &[u8],
+) -> Result<Zeroizing<Vec<u8>>> {
+    key.expect(&[Id::EC, Id::X25519, Id::X448])?;
+    let ours = octets(key.private()?, c"pub").ok_or(Error::KeyTypeInconsistent)?;
+    derive::check_kdf(kdf, shared)?;
+    let (point, wrapped) = wrapped.split_at_checked(ours.len()).ok_or(Error::WrappedKeyLenRange)?;
+    let invalid = |_| Error::WrappedKeyInvalid;
+    let aes = derive::agreed_aes(key, point, kdf, shared, aes_length).map_err(invalid)?;
+    aes_kwp_unwrap(&aes, wrapped).map_err(invalid)
 }
 
 fn aes_length(bits: u64) -> Result<usize> {

@@ -81,9 +81,7 @@ pub fn unwrap_key(
 
 /// `C_DeriveKey`.
 ///
-/// A mechanism that returns more than one key, or data, does so in places that its parameter points to
-/// (`CK_SSL3_KEY_MAT_OUT`, `CK_DERIVED_KEY`): the first that table 3 offers adds a `MechanismIn::write_back` that
-/// takes `further_keys` and `data`, called here. Until then the daemon sends neither.
+/// A mechanism that returns more than one key does so in places that its parameter points to (`CK_DERIVED_KEY`).
 pub fn derive_key(
     client: &Client,
     session: u64,
@@ -95,6 +93,7 @@ pub fn derive_key(
     let request =
         DeriveKey { session, mechanism: mechanism.required()?, base_key, template: template.read()? };
     let derived = client.call(&request)?;
+    mechanism.write_further_keys(&derived.further_keys)?;
     key.write(derived.key);
     Ok(())
 }

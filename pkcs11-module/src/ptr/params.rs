@@ -8,7 +8,7 @@ use claviger_protocol::params::{CounterFormat, HkdfSalt, Mechanism, OaepParams, 
 use claviger_protocol::{Bytes, MechanismType, Result, Rv};
 
 use super::template::Attributes;
-use super::{Plain, copy, read};
+use super::{Place, Plain, copy, read};
 use crate::sys::*;
 
 /// The most parts of an SP800-108 parameter, and the most further keys of one derivation.
@@ -70,6 +70,31 @@ impl MechanismIn<'_> {
     /// `CKR_ARGUMENTS_BAD` for NULL, else as [`Self::optional`].
     pub fn required(&self) -> Result<Mechanism> {
         self.optional()?.ok_or(Rv::ARGUMENTS_BAD)
+    }
+
+    /// Writes the handles of further derived keys to where the parameter wants them (`phKey` of `CK_DERIVED_KEY`).
+    ///
+    /// # Errors
+    /// `CKR_MECHANISM_PARAM_INVALID` for a parameter that is no longer what it was when it was read.
+    pub fn write_further_keys(&self, handles: &[u64]) -> Result<()> {
+        let Some(raw) = self.mechanism.filter(|_| !handles.is_empty()) else { return Ok(()) };
+        let parameter = Parameter { pointer: raw.pParameter, length: raw.ulParameterLen };
+        let (keys, count) = match mechanism::mechanism(MechanismType(raw.mechanism)).map(|row| row.params) {
+            Some(Shape::Sp800108) => {
+                let p: CK_SP800_108_KDF_PARAMS = parameter.structure()?;
+                (p.pAdditionalDerivedKeys, p.ulAdditionalDerivedKeys)
+            }
+            Some(Shape::Sp800108Feedback) => {
+                let p: CK_SP800_108_FEEDBACK_KDF_PARAMS = parameter.structure()?;
+                (p.pAdditionalDerivedKeys, p.ulAdditionalDerivedKeys)
+            }
+            _ => return Err(INVALID),
+        };
+        for (key, handle) in array(keys, count)?.into_iter().zip(handles) {
+            // SAFETY: MechanismIn::new was promised that a parameter is whole: `phKey` is NULL or writable.
+            unsafe { Place::new(key.phKey) }.map_err(|_| INVALID)?.write(*handle as CK_ULONG);
+        }
+        Ok(())
     }
 }
 
@@ -376,6 +401,9 @@ fn further_keys(
     array(pointer, count)?
         .into_iter()
         .map(|key| {
+            if key.phKey.is_null() {
+                return Err(INVALID);
+            }
             // SAFETY: MechanismIn::new was promised that the parameter is whole, its templates included.
             unsafe { Attributes::new(key.pTemplate, key.ulAttributeCount) }.map_err(|_| INVALID)?.read()
         })
@@ -545,7 +573,8 @@ mod tests {
         ];
         let mut value_len = 16u64;
         let mut attribute = CK_ATTRIBUTE { type_: 0x161, pValue: (&raw mut value_len).cast(), ulValueLen: 8 };
-        let mut key = CK_DERIVED_KEY { pTemplate: &mut attribute, ulAttributeCount: 1, phKey: null_mut() };
+        let mut handle = 0;
+        let mut key = CK_DERIVED_KEY { pTemplate: &mut attribute, ulAttributeCount: 1, phKey: &mut handle };
         let raw = CK_SP800_108_KDF_PARAMS {
             prfType: MechanismType::SHA256_HMAC.0,
             ulNumberOfDataParams: 4,
@@ -570,6 +599,15 @@ mod tests {
             ]
         );
         assert_eq!((iv, further_keys.len(), further_keys[0].len()), (None, 1, 1));
+        let mut whole = raw;
+        let mut mechanism = CK_MECHANISM {
+            mechanism: MechanismType::SP800_108_COUNTER_KDF.0,
+            pParameter: (&raw mut whole).cast(),
+            ulParameterLen: size_of_val(&whole) as CK_ULONG,
+        };
+        // SAFETY: whole.
+        unsafe { MechanismIn::new(&mut mechanism) }.write_further_keys(&[77]).unwrap();
+        assert_eq!(handle, 77);
         let many = CK_SP800_108_KDF_PARAMS { ulNumberOfDataParams: CK_ULONG::MAX, ..raw };
         assert_eq!(read_struct(Shape::Sp800108, many), Err(INVALID));
         let mut wrong = [part(99, null_mut(), 0)];

@@ -366,3 +366,192 @@ fn pkcs1_decryption_rejects_implicitly() {
     assert_eq!(first, second);
     assert_ne!(first[..], *b"secret");
 }
+
+/// SP 800-38A (F.3, F.4), SP 800-38C (example 1 and 2), RFC 8439 (2.4.2, 2.8.2), RFC 5794 (A.1), IEEE 1619 (B.1),
+/// RFC 3962 (appendix B) with its last two blocks in their own order, FIPS 81 and SP 800-67's examples.
+#[test]
+fn known_answers_of_the_other_ciphers() {
+    let bytes = |text: &str| Params::Bytes(hex(text).into());
+    let two = "6bc1bee22e409f96e93d7e117393172aae2d8a571e03ac9c9eb76fac45af8e51";
+    let sunscreen = "4c616469657320616e642047656e746c656d656e206f662074686520636c6173
+        73206f66202739393a204966204920636f756c64206f6666657220796f75206f
+        6e6c79206f6e652074697020666f7220746865206675747572652c2073756e73
+        637265656e20776f756c642062652069742e";
+    let ccm = |nonce: &str, aad: &str, data_len: u64, mac_len: u64| Params::Ccm {
+        data_len,
+        nonce: hex(nonce).into(),
+        aad: hex(aad).into(),
+        mac_len,
+    };
+    let ccm_key = "404142434445464748494a4b4c4d4e4f";
+    let answers: Vec<(M, Params, &str, &str, &str)> = vec![
+        (
+            M::AES_CFB128,
+            bytes(IV),
+            KEYS[0],
+            two,
+            "3b3fd92eb72dad20333449f8e83cfb4ac8a64537a0b3a93fcde3cdad9f1ce58b",
+        ),
+        (
+            M::AES_OFB,
+            bytes(IV),
+            KEYS[0],
+            two,
+            "3b3fd92eb72dad20333449f8e83cfb4a7789508d16918f03f53c52dac54ed825",
+        ),
+        (
+            M::AES_CFB8,
+            bytes(IV),
+            KEYS[0],
+            "6bc1bee22e409f96e93d7e117393172aae2d",
+            "3b79424c9c0dd436bace9e0ed4586a4f32b9",
+        ),
+        (M::AES_CFB1, bytes(IV), KEYS[0], "6bc1", "68b3"),
+        (
+            M::AES_CCM,
+            ccm("10111213141516", "0001020304050607", 4, 4),
+            ccm_key,
+            "20212223",
+            "7162015b4dac255d",
+        ),
+        (
+            M::AES_CCM,
+            ccm("1011121314151617", "000102030405060708090a0b0c0d0e0f", 16, 6),
+            ccm_key,
+            "202122232425262728292a2b2c2d2e2f",
+            "d2a1f0e051ea5f62081a7792073d593d1fc64fbfaccd",
+        ),
+        (
+            M::AES_XTS,
+            bytes("33333333330000000000000000000000"),
+            "1111111111111111111111111111111122222222222222222222222222222222",
+            "4444444444444444444444444444444444444444444444444444444444444444",
+            "c454185e6a16936e39334038acef838bfb186fff7480adc4289382ecd6d394f0",
+        ),
+        (
+            M::CHACHA20,
+            Params::ChaCha20 {
+                block_counter: hex("01000000").into(),
+                nonce: hex("000000000000004a00000000").into(),
+            },
+            "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f",
+            sunscreen,
+            "6e2e359a2568f98041ba0728dd0d6981e97e7aec1d4360c20a27afccfd9fae0b
+             f91b65c5524733ab8f593dabcd62b3571639d624e65152ab8f530c359f0861d8
+             07ca0dbf500d6a6156a38e088a22b65e52bc514d16ccf806818ce91ab7793736
+             5af90bbf74a35be6b40b8eedf2785e42874d",
+        ),
+        (
+            M::CHACHA20_POLY1305,
+            Params::ChaCha20Poly1305 {
+                nonce: hex("070000004041424344454647").into(),
+                aad: hex("50515253c0c1c2c3c4c5c6c7").into(),
+            },
+            "808182838485868788898a8b8c8d8e8f909192939495969798999a9b9c9d9e9f",
+            sunscreen,
+            "d31a8d34648e60db7b86afbc53ef7ec2a4aded51296e08fea9e2b5a736ee62d6
+             3dbea45e8ca9671282fafb69da92728b1a71de0a9e060b2905d6a5b67ecd3b36
+             92ddbd7f2d778b8c9803aee328091b58fab324e4fad675945585808b4831d7bc
+             3ff4def08e4b7a9de576d26586cec64b61161ae10b594f09e26a7e902ecbd0600691",
+        ),
+        (
+            M::ARIA_ECB,
+            Params::None,
+            "000102030405060708090a0b0c0d0e0f",
+            "00112233445566778899aabbccddeeff",
+            "d718fbd6ab644c739da95f3be6451778",
+        ),
+        (
+            M::ARIA_ECB,
+            Params::None,
+            "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f",
+            "00112233445566778899aabbccddeeff",
+            "f92bd7c79fb72e2f2b8f80c1972d24fc",
+        ),
+        (M::DES_ECB, Params::None, "0123456789abcdef", "4e6f772069732074", "3fa40e8a984d4815"),
+        (
+            M::DES_CBC,
+            bytes("1234567890abcdef"),
+            "0123456789abcdef",
+            "4e6f77206973207468652074696d6520666f7220616c6c20",
+            "e5c7cdde872bf27c43e934008c389c0f683788499a7c05f6",
+        ),
+        (
+            M::DES_CFB8,
+            bytes("1234567890abcdef"),
+            "0123456789abcdef",
+            "4e6f77206973207468652074696d6520666f",
+            "f31fda07011462ee187f43d80a7cd9b5b0d2",
+        ),
+        (
+            M::DES_CFB64,
+            bytes("1234567890abcdef"),
+            "0123456789abcdef",
+            "4e6f77206973207468652074696d6520666f7220616c6c20",
+            "f3096249c7f46e51a69e839b1a92f78403467133898ea622",
+        ),
+        (
+            M::DES3_ECB,
+            Params::None,
+            "0123456789abcdef23456789abcdef01456789abcdef0123",
+            "5468652071756663",
+            "a826fd8ce53b855f",
+        ),
+    ];
+    for (r#type, params, key, plain, encrypted) in answers {
+        let (key, plain, encrypted) = (secret(&hex(key)), hex(plain), hex(encrypted));
+        assert_eq!(run(Encrypt, r#type, &params, &key, &plain).unwrap()[..], encrypted, "{type}");
+        assert_eq!(run(Decrypt, r#type, &params, &key, &encrypted).unwrap()[..], plain, "{type}");
+    }
+    // RFC 3962 swaps the last two blocks always (CS3); CS1 only reorders what it must.
+    let key = secret(b"chicken teriyaki");
+    let text = b"I would like the General Gau's Chicken, please, and wonton soup.";
+    let params = Params::Bytes(vec![0; 16].into());
+    for (length, cs3) in [
+        (17, "c6353568f2bf8cb4d8a580362da7ff7f97"),
+        (31, "fc00783e0efdb2c1d445d4c8eff7ed2297687268d6ecccc0c07b25e25ecfe5"),
+    ] {
+        let cs3 = hex(cs3);
+        let cs1 = [&cs3[16..], &cs3[..16]].concat();
+        assert_eq!(run(Encrypt, M::AES_CTS, &params, &key, &text[..length]).unwrap()[..], cs1);
+        assert_eq!(run(Decrypt, M::AES_CTS, &params, &key, &cs1).unwrap()[..], text[..length]);
+    }
+    assert_eq!(run(Encrypt, M::AES_CTS, &params, &key, &text[..15]).err(), Some(Error::DataLenRange));
+}
+
+/// What takes all data at once may still be given it in parts.
+#[test]
+fn whole_ciphers_take_parts() {
+    let ccm = |data_len| Params::Ccm { data_len, nonce: vec![1; 12].into(), aad: b"aad".into(), mac_len: 16 };
+    let iv = || Params::Bytes(vec![3; 16].into());
+    let data: Vec<u8> = (0..100).collect();
+    for (r#type, params, key) in [(M::AES_CCM, ccm(100), 32), (M::AES_CTS, iv(), 24), (M::AES_XTS, iv(), 64)]
+    {
+        let key = secret(&(0..key).collect::<Vec<u8>>());
+        let whole = run(Encrypt, r#type, &params, &key, &data).unwrap();
+        for piece in [1, 16, 33, 100] {
+            assert_eq!(run_in_pieces(Encrypt, r#type, &params, &key, &data, piece).unwrap()[..], whole[..]);
+            assert_eq!(run_in_pieces(Decrypt, r#type, &params, &key, &whole, piece).unwrap(), data);
+        }
+    }
+    let key = secret(&[7; 16]);
+    assert_eq!(run(Encrypt, M::AES_CCM, &ccm(99), &key, &data).err(), Some(Error::DataLenRange));
+    let mut sealed = run(Encrypt, M::AES_CCM, &ccm(100), &key, &data).unwrap().to_vec();
+    sealed[50] ^= 1;
+    assert_eq!(run(Decrypt, M::AES_CCM, &ccm(100), &key, &sealed).err(), Some(Error::EncryptedDataInvalid));
+    assert_eq!(run(Encrypt, M::AES_CCM, &ccm(0), &key, &[]).unwrap().len(), 16);
+    let equal = secret(&[7; 32]);
+    assert_eq!(run(Encrypt, M::AES_XTS, &iv(), &equal, &data).err(), Some(Error::KeyFunctionNotPermitted));
+    // The older name of the padded key wrap is the same mechanism.
+    for length in 8..40 {
+        let wrapped = run(Encrypt, M::AES_KEY_WRAP_PKCS7, &Params::None, &key, &data[..length]).unwrap();
+        assert_eq!(
+            run(Decrypt, M::AES_KEY_WRAP_PAD, &Params::None, &key, &wrapped).unwrap()[..],
+            data[..length]
+        );
+        // A second implementation: padding by hand, then KW.
+        let fill = 8 - length % 8;
+        let padded = [&data[..length], &vec![fill as u8; fill]].concat();
+        assert_eq!(run(Encrypt, M::AES_KEY_WRAP, &Params::None, &key, &padded).unwrap(), wrapped);
+    }
+}

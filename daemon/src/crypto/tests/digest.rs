@@ -101,3 +101,67 @@ fn parameters_and_other_mechanisms_are_refused() {
     assert_eq!(Digest::new(row(M::SHA256), &Params::Ulong(1)).err(), Some(Error::MechanismParamInvalid));
     assert_eq!(Digest::new(row(M::AES_CBC), &Params::None).err(), Some(Error::MechanismInvalid));
 }
+
+/// FIPS 180-4's and FIPS 202's examples, RFC 7693 (appendix A), RFC 1321 (A.5), the RIPEMD-160 paper.
+const MORE: &[(M, &str)] = &[
+    (M::SHA512_224, "4634270f707b6a54daae7530460842e20e37ed265ceee9a43e8924aa"),
+    (M::SHA512_256, "53048e2681941ef99b2e29b76b4c7dabe4c2d0c634fc6d46e0e2f13107e7af23"),
+    (M::SHA3_224, "e642824c3f8cf24ad09234ee7d3c766fc9a3a5168d0c94ad73b46fdf"),
+    (M::SHA3_256, "3a985da74fe225b2045c172d6bd390bd855f086e3e9d525b46bfe24511431532"),
+    (
+        M::SHA3_384,
+        "ec01498288516fc926459f58e2c6ad8df9b473cb0fc08c2596da7cf0e49be4b298d88cea927ac7f539f1edf228376d25",
+    ),
+    (
+        M::SHA3_512,
+        "b751850b1a57168a5693cd924b6b096e08f621827444f70d884f5d0240d2712e10e116e9192af3c91a7ec57647e3934057340b4cf408d5a56592f8274eec53f0",
+    ),
+    (
+        M::BLAKE2B_512,
+        "ba80a53f981c4d0d6a2797b69f12f6e94c212f14685ac4b74b12bb6fdbffa2d17d87c5392aab792dc252d5de4533cc9518d38aa8dbf1925ab92386edd4009923",
+    ),
+    // The sizes as GNU coreutils' b2sum has them.
+    (M::BLAKE2B_160, "384264f676f39536840523f284921cdc68b6846b"),
+    (M::BLAKE2B_256, "bddd813c634239723171ef3fee98579b94964e3bb1cb3e427262c8c068d52319"),
+    (
+        M::BLAKE2B_384,
+        "6f56a82c8e7ef526dfe182eb5212f7db9df1317e57815dbda46083fc30f54ee6c66ba83be64b302d7cba6ce15bb556f4",
+    ),
+    (M::MD5, "900150983cd24fb0d6963f7d28e17f72"),
+    (M::RIPEMD160, "8eb208f7e05d987a9b044a8e98c6b087f15a0bfc"),
+];
+
+#[test]
+fn known_answers_of_the_other_hashes() {
+    for (r#type, expected) in MORE {
+        let mut digest = start(*r#type);
+        digest.update(b"a").unwrap();
+        let copy = digest.try_clone().unwrap();
+        for mut digest in [digest, copy] {
+            digest.update(b"bc").unwrap();
+            assert_eq!(digest.finish().unwrap()[..], hex(expected), "{type}");
+        }
+    }
+}
+
+#[test]
+fn sha512_t_is_sha512_224_at_224() {
+    let by_parameter = |bits| {
+        let mut digest = Digest::new(row(M::SHA512_T), &Params::Ulong(bits)).unwrap();
+        digest.update(b"abc").unwrap();
+        digest.finish().unwrap()
+    };
+    assert_eq!(by_parameter(224)[..], hex(MORE[0].1));
+    assert_eq!(by_parameter(256)[..], hex(MORE[1].1));
+    assert_eq!(by_parameter(8).len(), 1);
+    for bits in [0, 4, 225, 384, 512, u64::MAX] {
+        let refused = Digest::new(row(M::SHA512_T), &Params::Ulong(bits)).err();
+        assert_eq!(refused, Some(Error::MechanismParamInvalid), "{bits}");
+    }
+    let mut digest = Digest::new(row(M::SHA512_T), &Params::Ulong(224)).unwrap();
+    digest.update(b"ab").unwrap();
+    let mut restored = Digest::restore(row(M::SHA512_T), &digest.save().unwrap()).unwrap();
+    restored.update(b"c").unwrap();
+    assert_eq!(restored.finish().unwrap()[..], hex(MORE[0].1));
+    assert_eq!(start(M::SHA3_256).save().err(), Some(Error::StateUnsaveable));
+}

@@ -3,7 +3,9 @@
 
 mod cipher;
 mod command;
+mod derive;
 mod digest;
+mod field;
 mod generate;
 mod key;
 mod signature;
@@ -11,7 +13,7 @@ mod wrap;
 
 use std::sync::{Arc, LazyLock};
 
-use claviger_protocol::mechanism::{MECHANISMS, MechanismRow, mechanism};
+use claviger_protocol::mechanism::{MECHANISMS, MechanismRow, Recipe, mechanism};
 use claviger_protocol::template::Value;
 use claviger_protocol::{AttributeType as A, KeyType, MechanismType as M, ObjectClass};
 
@@ -78,6 +80,11 @@ const P256: &[u8] = b"\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07";
 const ED25519: &[u8] = b"\x06\x03\x2b\x65\x70";
 const ED448: &[u8] = b"\x06\x03\x2b\x65\x71";
 
+/// Derivations whose parameter is a number: what is wrong for the others is a handle to them.
+fn takes_numbers(recipe: Recipe) -> bool {
+    matches!(recipe, Recipe::Concatenate(_) | Recipe::HashKeySha512T | Recipe::Extract)
+}
+
 /// No recipe of the table is left without a way to start it.
 #[test]
 fn every_row_has_an_implementation() {
@@ -102,6 +109,11 @@ fn every_row_has_an_implementation() {
         if offered(WRAP) {
             answers.push(super::wrap::wrap(row, &wrong, &key, &[0; 16]).err());
         }
+        if offered(DERIVE) && row.recipe != Recipe::PublicFromPrivate && !takes_numbers(row.recipe) {
+            let wanted = [super::derive::Wanted { key_type: KeyType::GENERIC_SECRET, length: Some(16) }];
+            let none = |_| Err(Error::KeyHandleInvalid);
+            answers.push(super::derive::derive(row, &wrong, &key, &none, &wanted).err());
+        }
         if offered(GENERATE_KEY_PAIR) {
             answers.push(super::generate::pair(row, &|_| None).err());
         }
@@ -112,6 +124,9 @@ fn every_row_has_an_implementation() {
                 Error::KeyTypeInconsistent,
                 Error::WrappingKeyTypeInconsistent,
                 Error::TemplateIncomplete,
+                // Of the ciphers whose keys are not of 256 bits, looked at before the parameter.
+                Error::KeySizeRange,
+                Error::WrappingKeySizeRange,
             ];
             assert!(expected.contains(&answer), "{}: {answer:?}", row.r#type);
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use claviger_protocol::flags::mechanism::SIGN;
-use claviger_protocol::mechanism::{CurveKind, MECHANISMS, Recipe};
+use claviger_protocol::mechanism::{Cipher, CurveKind, MECHANISMS, Recipe};
 use claviger_protocol::params::Params;
 use claviger_protocol::template::Value;
 use claviger_protocol::{AttributeType as A, Bytes, KeyType, MechanismType as M, ObjectClass};
@@ -68,6 +68,7 @@ fn round_trip(r#type: M, params: &Params, private: &Arc<Key>, public: &Arc<Key>,
 #[test]
 fn every_signing_row_signs_and_verifies() {
     let curve = on_curve(P256);
+    let dsa = super::field::dsa();
     let edwards = [on_curve(ED25519), on_curve(ED448)];
     let key = secret(b"a key that is long enough for any hash");
     for row in MECHANISMS.iter().filter(|row| row.flags & SIGN != 0) {
@@ -76,11 +77,14 @@ fn every_signing_row_signs_and_verifies() {
             Recipe::RsaPkcs(_) => round_trip(row.r#type, &Params::None, &rsa().0, &rsa().1, b"some message"),
             Recipe::RsaPss(Some(hash)) => {
                 let hash = hash_row(hash);
-                let params =
-                    Params::Pss { hash: hash.mechanism, mgf: hash.mgf, salt_len: hash.length as u64 };
+                let params = Params::Pss {
+                    hash: hash.mechanism.unwrap(),
+                    mgf: hash.mgf.unwrap(),
+                    salt_len: hash.length as u64,
+                };
                 round_trip(row.r#type, &params, &rsa().0, &rsa().1, b"some message");
                 // Another hash in MGF1, and no salt.
-                let params = Params::Pss { hash: hash.mechanism, mgf: 1, salt_len: 0 };
+                let params = Params::Pss { hash: hash.mechanism.unwrap(), mgf: 1, salt_len: 0 };
                 round_trip(row.r#type, &params, &rsa().0, &rsa().1, b"some message");
             }
             Recipe::RsaPss(None) => {
@@ -101,6 +105,27 @@ fn every_signing_row_signs_and_verifies() {
             Recipe::Hmac { general, .. } => {
                 let params = if general { Params::Ulong(13) } else { Params::None };
                 round_trip(row.r#type, &params, &key, &key, b"some message");
+            }
+            Recipe::HmacSha512T => round_trip(row.r#type, &Params::Ulong(200), &key, &key, b"some message"),
+            Recipe::RsaX509 => round_trip(row.r#type, &Params::None, &rsa().0, &rsa().1, &digest),
+            Recipe::Cmac { cipher, general } | Recipe::CbcMac { cipher, general } => {
+                let key = secret(&vec![9; if cipher == Cipher::Des { 8 } else { 16 }]);
+                let params = if general { Params::Ulong(5) } else { Params::None };
+                round_trip(row.r#type, &params, &key, &key, b"a message of more than two blocks of ciphers");
+            }
+            Recipe::Dsa(_) => round_trip(row.r#type, &Params::None, &dsa.0, &dsa.1, &digest[..32]),
+            Recipe::XcbcMac { .. } => {
+                let key = secret(&[9; 16]);
+                round_trip(row.r#type, &Params::None, &key, &key, b"a message of more than two blocks");
+            }
+            Recipe::Gmac => {
+                let key = secret(&[9; 32]);
+                let params = Params::Gcm { iv: b"twelve bytes".into(), aad: b"".into(), tag_bits: 96 };
+                round_trip(row.r#type, &params, &key, &key, b"a message of more than two blocks");
+            }
+            Recipe::Poly1305 => {
+                let key = secret(&[9; 32]);
+                round_trip(row.r#type, &Params::None, &key, &key, b"a message of more than two blocks");
             }
             other => panic!("no test for {other:?}"),
         }
@@ -322,4 +347,90 @@ fn wrong_data_parameters_and_keys_are_refused() {
     );
     let small = Arc::new(small.unwrap());
     assert_eq!(sign(M::SHA256_RSA_PKCS, &Params::None, &small, b"").err(), Some(Error::KeySizeRange));
+}
+
+/// Answers of Python's hmac module over hashlib.
+#[test]
+fn hmac_known_answers_of_the_other_hashes() {
+    let answers: &[(M, &str)] = &[
+        (M::SHA512_224_HMAC, "a1afb4f708cb63570639195121785ada3dc615989cc3c73f38e306a3"),
+        (M::SHA512_256_HMAC, "7fb65e03577da9151a1016e9c2e514d4d48842857f13927f348588173dca6d89"),
+        (M::SHA3_224_HMAC, "ff6fa8447ce10fb1efdccfe62caf8b640fe46c4fb1007912bf85100f"),
+        (M::SHA3_256_HMAC, "8c6e0683409427f8931711b10ca92a506eb1fafa48fadd66d76126f47ac2c333"),
+        (
+            M::SHA3_384_HMAC,
+            "aa739ad9fcdf9be4a04f06680ade7a1bd1e01a0af64accb04366234cf9f6934a0f8589772f857681fcde8acc256091a2",
+        ),
+        (
+            M::SHA3_512_HMAC,
+            "237a35049c40b3ef5ddd960b3dc893d8284953b9a4756611b1b61bffcf53edd9
+             79f93547db714b06ef0a692062c609b70208ab8d4a280ceee40ed8100f293063",
+        ),
+        (M::BLAKE2B_160_HMAC, "98af676e70aac5c26243aaaf06bcb8b8daa2bebd"),
+        (M::BLAKE2B_256_HMAC, "bb3e1cd6f38b5df1cb87983ec29d6116587c1b9bf6e5cd167ac7f2bc741d3817"),
+        (
+            M::BLAKE2B_384_HMAC,
+            "d35f3b282f1d5ba23d7cc4c61eb25b985476da5ea487080836ff348a90a6676e53932a4650a62ecf48b6c2a43f3036b9",
+        ),
+        (M::MD5_HMAC, "80070713463e7749b90c2dc24911e275"),
+        (M::RIPEMD160_HMAC, "50278a77d4d7670561ab72e867383aef6ce50b3e"),
+    ];
+    let key = secret(b"key");
+    let data = b"The quick brown fox jumps over the lazy dog";
+    for (r#type, expected) in answers {
+        assert_eq!(sign(*r#type, &Params::None, &key, data).unwrap()[..], hex(expected), "{type}");
+    }
+    // SHA-512/256 by its parameter, with the key hashed first.
+    let long = secret(&[7; 200]);
+    assert_eq!(
+        sign(M::SHA512_T_HMAC, &Params::Ulong(256), &long, data).unwrap(),
+        sign(M::SHA512_256_HMAC, &Params::None, &long, data).unwrap()
+    );
+    assert_eq!(
+        sign(M::SHA512_T_HMAC, &Params::Ulong(256), &key, data).unwrap(),
+        sign(M::SHA512_256_HMAC, &Params::None, &key, data).unwrap()
+    );
+}
+
+/// SP 800-38B (RFC 4493), RFC 3566, RFC 8439 (2.5.2), the GCM specification's test case 1, and for the MACs of FIPS
+/// 113 the last block of SP 800-38A's CBC example.
+#[test]
+fn cipher_mac_known_answers() {
+    let aes = secret(&hex("2b7e151628aed2a6abf7158809cf4f3c"));
+    let block = hex("6bc1bee22e409f96e93d7e117393172a");
+    let more = hex("6bc1bee22e409f96e93d7e117393172aae2d8a571e03ac9c9eb76fac45af8e5130c81c46a35ce411");
+    for (data, expected) in [
+        (&[][..], "bb1d6929e95937287fa37d129b756746"),
+        (&block, "070a16b46b4d4144f79bdd9dd04a287c"),
+        (&more, "dfa66747de9ae63030ca32611497c827"),
+    ] {
+        assert_eq!(sign(M::AES_CMAC, &Params::None, &aes, data).unwrap()[..], hex(expected));
+        let short = sign(M::AES_CMAC_GENERAL, &Params::Ulong(4), &aes, data).unwrap();
+        assert_eq!(short[..], hex(expected)[..4]);
+    }
+    let sequence: Vec<u8> = (0..34).collect();
+    let xcbc = secret(&sequence[..16]);
+    for (length, expected) in [
+        (0, "75f0251d528ac01c4573dfd584d79f29"),
+        (3, "5b376580ae2f19afe7219ceef172756f"),
+        (16, "d2a246fa349b68a79998a4394ff7a263"),
+        (20, "47f51b4564966215b8985c63055ed308"),
+        (32, "f54f0ec8d2b9f3d36807734bd5283fd4"),
+        (34, "becbb3bccdb518a30677d5481fb6b4d8"),
+    ] {
+        let data = &sequence[..length];
+        assert_eq!(sign(M::AES_XCBC_MAC, &Params::None, &xcbc, data).unwrap()[..], hex(expected), "{length}");
+        let short = sign(M::AES_XCBC_MAC_96, &Params::None, &xcbc, data).unwrap();
+        assert_eq!(short[..], hex(expected)[..12]);
+    }
+    let poly = secret(&hex("85d6be7857556d337f4452fe42d506a80103808afb0db2fd4abff6af4149f51b"));
+    let tag = sign(M::POLY1305, &Params::None, &poly, b"Cryptographic Forum Research Group").unwrap();
+    assert_eq!(tag[..], hex("a8061dc1305136c6c22b8baf0c0127a9"));
+    let gmac = Params::Gcm { iv: vec![0; 12].into(), aad: b"".into(), tag_bits: 128 };
+    let tag = sign(M::AES_GMAC, &gmac, &secret(&[0; 16]), b"").unwrap();
+    assert_eq!(tag[..], hex("58e2fccefa7e3061367f1d57a4e7455a"));
+    // CBC with a zero IV of one block is ECB.
+    let mac = sign(M::AES_MAC_GENERAL, &Params::Ulong(16), &aes, &block).unwrap();
+    assert_eq!(mac[..], hex("3ad77bb40d7a3660a89ecaf32466ef97"));
+    assert_eq!(sign(M::AES_MAC, &Params::None, &aes, &block).unwrap()[..], mac[..8]);
 }

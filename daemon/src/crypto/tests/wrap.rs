@@ -164,3 +164,44 @@ fn wrong_keys_sizes_and_parameters_are_named_by_their_role() {
     let result = wrap::wrap(row(M::SHA256), &Params::None, &aes, &[1]);
     assert_eq!(result.err(), Some(Error::MechanismInvalid));
 }
+
+#[test]
+fn ecdh_aes_key_wrap_comes_back() {
+    use claviger_protocol::flags::kdf;
+    let x25519 = super::pair(
+        M::EC_MONTGOMERY_KEY_PAIR_GEN,
+        vec![(claviger_protocol::AttributeType::EC_PARAMS, super::bytes(b"\x06\x03\x2b\x65\x6e"))],
+    );
+    for (r#type, (private, public), point) in [
+        (M::ECDH_AES_KEY_WRAP, on_curve(P256), 65),
+        (M::ECDH_COF_AES_KEY_WRAP, on_curve(P256), 65),
+        (M::ECDH_X_AES_KEY_WRAP, x25519, 32),
+    ] {
+        for (aes_key_bits, number) in [(128, kdf::NULL), (256, kdf::SHA256_KDF)] {
+            let shared_data: Bytes = if number == kdf::NULL { b""[..].into() } else { b"shared"[..].into() };
+            let params = Params::EcdhAesKeyWrap { aes_key_bits, kdf: number, shared_data };
+            let wrapped = wrap::wrap(row(r#type), &params, &public, &[5; 33]).unwrap();
+            assert_eq!(wrapped.len(), point + 48);
+            assert_eq!(*wrap::unwrap(row(r#type), &params, &private, &wrapped).unwrap(), [5; 33]);
+            for position in [1, point / 2, point + 3] {
+                let mut forged = wrapped.to_vec();
+                forged[position] ^= 1;
+                let result = wrap::unwrap(row(r#type), &params, &private, &forged);
+                assert_eq!(result.err(), Some(Error::WrappedKeyInvalid), "{type} {position}");
+            }
+            let result = wrap::unwrap(row(r#type), &params, &private, &wrapped[..20]);
+            assert_eq!(result.err(), Some(Error::WrappedKeyLenRange));
+        }
+    }
+}
+
+/// The bare value, filled up with zeros.
+#[test]
+fn block_ciphers_wrap_what_is_no_whole_block() {
+    let key = secret(&[7; 16]);
+    for (r#type, params) in [(M::AES_ECB, Params::None), (M::AES_CBC, Params::Bytes(vec![0; 16].into()))] {
+        let wrapped = wrap::wrap(row(r#type), &params, &key, &[5; 20]).unwrap();
+        let value = wrap::unwrap(row(r#type), &params, &key, &wrapped).unwrap();
+        assert_eq!(value[..], [[5; 20].as_slice(), &[0; 12]].concat());
+    }
+}
