@@ -23,7 +23,9 @@ use crate::store::Records;
 /// Sessions one application may have open.
 pub const MAX_SESSIONS: usize = 4096;
 /// Session objects one application may have.
-pub const MAX_SESSION_OBJECTS: usize = 16_384;
+pub const MAX_SESSION_OBJECTS: usize = 4096;
+/// What its session objects may take together, in bytes.
+pub const MAX_SESSION_OBJECT_BYTES: u64 = 16 << 20;
 /// How often a call that waits for a slot event looks whether its client is still there.
 const WAIT_STEP: Duration = Duration::from_secs(1);
 
@@ -183,9 +185,14 @@ impl Application {
     /// Opens a session.
     ///
     /// # Errors
-    /// `SessionCount` beyond [`MAX_SESSIONS`].
+    /// `SessionCount` beyond [`MAX_SESSIONS`]; `SessionReadWriteSoExists` for a read-only session while the
+    /// security officer is logged in.
     pub fn open(&self, session: Session) -> Result<u64> {
         let handle = session.handle;
+        let logins = lock::read(&self.logins);
+        if !session.read_write && logins.get(&session.slot) == Some(&User::So) {
+            return Err(Error::SessionReadWriteSoExists);
+        }
         let mut sessions = lock::write(&self.sessions);
         if sessions.len() >= MAX_SESSIONS {
             return Err(Error::SessionCount);
@@ -199,23 +206,26 @@ impl Application {
     /// # Errors
     /// `SessionHandleInvalid`.
     pub fn close(&self, handle: u64) -> Result<()> {
+        let mut logins = lock::write(&self.logins);
         let mut sessions = lock::write(&self.sessions);
         let session = sessions.remove(&handle).ok_or(Error::SessionHandleInvalid)?;
-        let last = !sessions.values().any(|other| other.slot == session.slot);
-        drop(sessions);
-        lock::write(&self.objects)
-            .retain(|_, object| !matches!(object.home, Home::Session { session, .. } if session == handle));
-        if last {
-            lock::write(&self.logins).remove(&session.slot);
+        if !sessions.values().any(|other| other.slot == session.slot) {
+            logins.remove(&session.slot);
         }
+        drop((sessions, logins));
+        let is_its =
+            |object: &Object| matches!(object.home, Home::Session { session, .. } if session == handle);
+        self.drop_objects(is_its);
         Ok(())
     }
 
     /// Closes all sessions on a slot, which logs out.
     pub fn close_all(&self, slot: u64) {
+        let mut logins = lock::write(&self.logins);
         lock::write(&self.sessions).retain(|_, session| session.slot != slot);
+        logins.remove(&slot);
+        drop(logins);
         self.drop_objects(|object| is_on(object, slot));
-        lock::write(&self.logins).remove(&slot);
     }
 
     /// Sessions on a slot: all, and the read-write ones.
@@ -230,16 +240,48 @@ impl Application {
         lock::read(&self.logins).get(&slot).copied()
     }
 
-    /// Notes who is logged in on a slot.
-    pub fn log_in(&self, slot: u64, user: User) {
-        lock::write(&self.logins).insert(slot, user);
+    /// Whether a user may log in on a slot as things are now (PKCS#11 3.2, section 5.6.8).
+    ///
+    /// # Errors
+    /// `UserAlreadyLoggedIn`, `UserAnotherAlreadyLoggedIn`, `SessionReadOnlyExists`; `SessionHandleInvalid` when no
+    /// session is open any more.
+    pub fn may_log_in(&self, slot: u64, user: User) -> Result<()> {
+        self.check_login(&lock::read(&self.logins), slot, user)
+    }
+
+    /// Logs a user in on a slot, unless things have changed while the PIN was checked.
+    ///
+    /// # Errors
+    /// As [`Application::may_log_in`].
+    pub fn log_in(&self, slot: u64, user: User) -> Result<()> {
+        let mut logins = lock::write(&self.logins);
+        self.check_login(&logins, slot, user)?;
+        logins.insert(slot, user);
+        Ok(())
+    }
+
+    /// The caller holds the logins' lock, which comes before the sessions'.
+    fn check_login(&self, logins: &HashMap<u64, User>, slot: u64, user: User) -> Result<()> {
+        match logins.get(&slot) {
+            Some(other) if *other == user => return Err(Error::UserAlreadyLoggedIn),
+            Some(_) => return Err(Error::UserAnotherAlreadyLoggedIn),
+            None => {}
+        }
+        match self.session_counts(slot) {
+            (0, _) => Err(Error::SessionHandleInvalid),
+            (all, read_write) if user == User::So && all > read_write => Err(Error::SessionReadOnlyExists),
+            _ => Ok(()),
+        }
     }
 
     /// Logs out: private session objects go, and operations on private keys end.
     pub fn log_out(&self, slot: u64) {
         lock::write(&self.logins).remove(&slot);
         self.drop_objects(|object| is_on(object, slot) && object.is_private());
-        for session in lock::read(&self.sessions).values().filter(|session| session.slot == slot) {
+        // A call in one of them may want any other lock of the application, so none is held here.
+        let sessions: Vec<_> =
+            lock::read(&self.sessions).values().filter(|session| session.slot == slot).cloned().collect();
+        for session in sessions {
             lock::lock(&session.operations).end_private();
         }
     }
@@ -252,10 +294,16 @@ impl Application {
     /// Adds a session object.
     ///
     /// # Errors
-    /// `DeviceMemory` beyond [`MAX_SESSION_OBJECTS`].
-    pub fn insert(&self, object: Arc<Object>) -> Result<()> {
+    /// `DeviceMemory` beyond [`MAX_SESSION_OBJECTS`] or [`MAX_SESSION_OBJECT_BYTES`]; `SessionHandleInvalid` when
+    /// its session has closed meanwhile.
+    pub fn insert(&self, session: u64, object: Arc<Object>) -> Result<()> {
+        let sessions = lock::read(&self.sessions);
+        if !sessions.contains_key(&session) {
+            return Err(Error::SessionHandleInvalid);
+        }
         let mut objects = lock::write(&self.objects);
-        if objects.len() >= MAX_SESSION_OBJECTS {
+        let bytes: u64 = objects.values().map(|object| object.size_when_made).sum();
+        if objects.len() >= MAX_SESSION_OBJECTS || bytes + object.size_when_made > MAX_SESSION_OBJECT_BYTES {
             return Err(Error::DeviceMemory);
         }
         objects.insert(object.handle, object);

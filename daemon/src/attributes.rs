@@ -79,6 +79,11 @@ impl Attributes {
         self.0.iter().map(|(r#type, value)| (*r#type, value))
     }
 
+    /// What they take, in bytes.
+    pub fn size(&self) -> u64 {
+        self.iter().map(|(_, value)| 16 + value_size(value)).sum()
+    }
+
     /// As the store keeps them.
     pub fn to_template(&self) -> Template {
         self.iter().map(|(r#type, value)| Attribute { r#type, value: value.clone() }).collect()
@@ -94,4 +99,14 @@ impl FromIterator<Attribute> for Attributes {
 /// A byte-string value.
 pub fn bytes(value: impl Into<Bytes>) -> Value {
     Value::Bytes(value.into())
+}
+
+fn value_size(value: &Value) -> u64 {
+    match value {
+        Value::Bool(_) => 1,
+        Value::Ulong(_) => 8,
+        Value::Bytes(bytes) => bytes.len() as u64,
+        Value::Mechanisms(list) => 8 * list.len() as u64,
+        Value::Template(list) => 24 * list.len() as u64,
+    }
 }

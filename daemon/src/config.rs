@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use crate::kms::settings::Settings;
+
 /// Settings of a daemon. Paths are absolute.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -18,14 +20,16 @@ pub struct Config {
     pub root_key_file: Option<PathBuf>,
     /// Makes the root key file on first start.
     pub create_root_key: bool,
-    /// Mode of the PKCS#11 socket.
+    /// Mode of the PKCS#11 socket, when systemd does not pass it.
     pub pkcs11_socket_mode: u32,
-    /// Mode of the admin socket.
+    /// Mode of the admin socket, when systemd does not pass it.
     pub admin_socket_mode: u32,
-    /// Connections that all PKCS#11 clients together may have.
+    /// Connections that each socket may have.
     pub max_connections: usize,
-    /// Connections that one user's PKCS#11 clients may have.
+    /// Connections that one user may have on each socket.
     pub max_connections_per_uid: usize,
+    /// The life of keys.
+    pub kms: Settings,
 }
 
 impl Default for Config {
@@ -37,9 +41,10 @@ impl Default for Config {
             root_key_file: None,
             create_root_key: false,
             pkcs11_socket_mode: 0o660,
-            admin_socket_mode: 0o660,
+            admin_socket_mode: 0o600,
             max_connections: 1024,
             max_connections_per_uid: 256,
+            kms: Settings::default(),
         }
     }
 }
@@ -91,6 +96,7 @@ impl Config {
             create_root_key: true,
             pkcs11_socket_mode: 0o600,
             admin_socket_mode: 0o600,
+            kms: Settings { any_location: true, ..Settings::default() },
             ..Config::default()
         };
         if !file.exists() {
@@ -102,7 +108,9 @@ impl Config {
         let overrides: toml::Table = toml::from_str(&text).map_err(parse)?;
         let mut settings = defaults.to_table();
         settings.extend(overrides);
-        settings.try_into().map_err(parse)
+        let mut config: Config = settings.try_into().map_err(parse)?;
+        config.kms.any_location = true;
+        Ok(config)
     }
 
     fn to_table(&self) -> toml::Table {

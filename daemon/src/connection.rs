@@ -4,7 +4,7 @@ use std::io;
 use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use claviger_protocol::admin::{self, Failure, Reply};
 use claviger_protocol::call::{self, Call};
@@ -12,9 +12,8 @@ use claviger_protocol::frame::{
     self, ApplicationTicket, HELLO_MAGIC, Hello, MAX_FRAME_BYTES, PROTOCOL_VERSION, REQUEST_HEADER_BYTES,
     ReplyHeader, RequestHeader, Welcome,
 };
-use claviger_protocol::{Bytes, Rv, codec};
+use claviger_protocol::{Bytes, Rv, bytes, codec};
 use tracing::{debug, error, info, trace, warn};
-use zeroize::Zeroize;
 
 use crate::admin as verbs;
 use crate::application::Application;
@@ -35,26 +34,41 @@ const KEPT_BUFFER_BYTES: usize = 128 << 10;
 /// Serves a module until it leaves.
 pub fn serve_pkcs11(daemon: &Arc<Daemon>, stream: UnixStream, peer: Peer) {
     let mut wire = Wire::new(stream);
-    let joined = wire.hello(|ticket| match ticket {
-        None => daemon.applications.start(peer, daemon.slots()).map_err(|error| error.rv()),
-        Some(ticket) => daemon.applications.join(ticket, peer).ok_or(Rv::CRYPTOKI_NOT_INITIALIZED),
+    let joined = wire.hello(|ticket| {
+        match ticket {
+            None => daemon.applications.start(peer, daemon.slots()).map_err(|error| error.rv()),
+            Some(ticket) => daemon.applications.join(ticket, peer).ok_or(Rv::CRYPTOKI_NOT_INITIALIZED),
+        }
+        .map(|application| Member { daemon, application })
     });
-    let application = match joined {
-        Ok(Some(application)) => application,
+    let member = match joined {
+        Ok(Some(member)) => member,
         Ok(None) => return,
         Err(error) => return debug!(%error, ?peer, "no hello"),
     };
+    let application = &member.application;
     debug!(application = application.id, ?peer, "connected");
     let end = wire.requests(|alive, header, body, reply| {
-        let context = Context { daemon, application: &application, alive };
+        let context = Context { daemon, application, alive };
         let rv = answer(&context, header.call, body, reply);
         trace!(application = application.id, call = header.call, %rv);
         rv
     });
-    daemon.applications.leave(&application);
     match end {
         Ok(()) => debug!(application = application.id, "disconnected"),
         Err(error) => info!(%error, application = application.id, ?peer, "connection lost"),
+    }
+}
+
+/// A connection's part in its application, which ends with the connection however that ends.
+struct Member<'a> {
+    daemon: &'a Daemon,
+    application: Arc<Application>,
+}
+
+impl Drop for Member<'_> {
+    fn drop(&mut self) {
+        self.daemon.applications.leave(&self.application);
     }
 }
 
@@ -169,8 +183,13 @@ impl Wire {
     where
         T: Ticketed,
     {
-        self.stream.set_read_timeout(Some(FRAME_PATIENCE))?;
-        if !frame::receive(&mut self.stream, &mut self.incoming, MAX_HELLO_BYTES)? {
+        let deadline = Instant::now() + FRAME_PATIENCE;
+        let stream = &self.stream;
+        limit(stream, deadline)?;
+        let received = frame::receive_timed(&mut &*stream, &mut self.incoming, MAX_HELLO_BYTES, || {
+            limit(stream, deadline)
+        });
+        if !received? {
             return Ok(None);
         }
         let hello: Hello = codec::decode(&self.incoming).map_err(invalid)?;
@@ -224,13 +243,10 @@ impl Wire {
     /// Reads one frame; false when the client has left. Waits for its first byte as long as it takes.
     fn receive(&mut self) -> io::Result<bool> {
         let stream = &self.stream;
-        let mut timed = false;
-        let incomplete = || {
-            timed = true;
-            stream.set_read_timeout(Some(FRAME_PATIENCE))
-        };
+        let mut deadline = None;
+        let incomplete = || limit(stream, *deadline.get_or_insert_with(|| Instant::now() + FRAME_PATIENCE));
         let received = frame::receive_timed(&mut &*stream, &mut self.incoming, MAX_FRAME_BYTES, incomplete);
-        if timed {
+        if deadline.is_some() {
             stream.set_read_timeout(None)?;
         }
         received
@@ -238,7 +254,7 @@ impl Wire {
 
     fn wipe(&mut self) {
         for buffer in [&mut self.incoming, &mut self.outgoing] {
-            buffer.as_mut_slice().zeroize();
+            bytes::wipe(buffer);
             buffer.clear();
             buffer.shrink_to(KEPT_BUFFER_BYTES);
         }
@@ -253,14 +269,30 @@ fn is_alive(stream: &UnixStream) -> bool {
     !matches!(recv(stream.as_raw_fd(), &mut [0u8; 1], flags), Ok(0))
 }
 
+impl Drop for Wire {
+    /// A connection may end in the middle of a frame.
+    fn drop(&mut self) {
+        self.wipe();
+    }
+}
+
+/// Lets the next read wait until `deadline` and no longer.
+fn limit(stream: &UnixStream, deadline: Instant) -> io::Result<()> {
+    let left = deadline.saturating_duration_since(Instant::now());
+    if left.is_zero() {
+        return Err(io::ErrorKind::TimedOut.into());
+    }
+    stream.set_read_timeout(Some(left))
+}
+
 /// What a connection is welcomed as.
 trait Ticketed {
     fn ticket(&self) -> ApplicationTicket;
 }
 
-impl Ticketed for Arc<Application> {
+impl Ticketed for Member<'_> {
     fn ticket(&self) -> ApplicationTicket {
-        Application::ticket(self)
+        self.application.ticket()
     }
 }
 

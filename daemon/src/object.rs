@@ -28,6 +28,8 @@ pub struct Object {
     pub key_type: Option<KeyType>,
     /// Where it lives.
     pub home: Home,
+    /// What its attributes took when it was made, in bytes.
+    pub size_when_made: u64,
     attributes: RwLock<Arc<Attributes>>,
     /// The live key, parsed once.
     key: OnceLock<Arc<Key>>,
@@ -41,6 +43,8 @@ pub enum Home {
         session: u64,
         /// The token the session is open on.
         slot: u64,
+        /// The version it is a copy of: it is as usable as that is.
+        origin: Option<Arc<VersionCell>>,
     },
     /// A view of a key version.
     Version(Arc<VersionCell>),
@@ -66,6 +70,7 @@ impl Object {
             class,
             key_type: attributes.key_type(),
             home,
+            size_when_made: attributes.size(),
             attributes: RwLock::new(Arc::new(attributes)),
             key: cell,
         })
@@ -76,6 +81,17 @@ impl Object {
         lock::read(&self.attributes).clone()
     }
 
+    /// Changes the attributes of a session object; of two changes at the same time none is lost.
+    ///
+    /// # Errors
+    /// What `change` gives.
+    pub fn change_attributes(&self, change: impl FnOnce(&Attributes) -> Result<Attributes>) -> Result<()> {
+        let mut attributes = lock::write(&self.attributes);
+        let changed = change(&attributes)?;
+        *attributes = Arc::new(changed);
+        Ok(())
+    }
+
     /// Puts changed attributes in place of the old ones.
     pub fn replace_attributes(&self, attributes: Attributes) {
         *lock::write(&self.attributes) = Arc::new(attributes);
@@ -84,6 +100,14 @@ impl Object {
     /// True for token objects.
     pub fn is_token(&self) -> bool {
         !matches!(self.home, Home::Session { .. })
+    }
+
+    /// The version that decides whether it may be used.
+    pub fn origin(&self) -> Option<&Arc<VersionCell>> {
+        match &self.home {
+            Home::Version(cell) | Home::Session { origin: Some(cell), .. } => Some(cell),
+            _ => None,
+        }
     }
 
     /// True for views of a key version.
@@ -114,8 +138,8 @@ impl Object {
     /// The state of the version it shows; session objects and plain token objects are always enabled.
     pub fn state(&self, now: Time) -> VersionState {
         match &self.home {
-            Home::Version(cell) => cell.state(now),
-            Home::Session { .. } | Home::Builtin | Home::Token { .. } => VersionState::Enabled,
+            Home::Version(cell) | Home::Session { origin: Some(cell), .. } => cell.state(now),
+            Home::Session { origin: None, .. } | Home::Builtin | Home::Token { .. } => VersionState::Enabled,
         }
     }
 
@@ -131,10 +155,12 @@ impl Object {
     pub fn admit(&self, now: Time) -> Result<()> {
         match (self.state(now), &self.home) {
             (VersionState::Enabled, _) => Ok(()),
-            (VersionState::Disabled, Home::Version(cell)) => Err(Error::VersionNotEnabled {
-                version: cell.name.clone(),
-                state: VersionState::Disabled.name(),
-            }),
+            (VersionState::Disabled, Home::Version(cell) | Home::Session { origin: Some(cell), .. }) => {
+                Err(Error::VersionNotEnabled {
+                    version: cell.name.clone(),
+                    state: VersionState::Disabled.name(),
+                })
+            }
             _ => Err(Error::KeyHandleInvalid),
         }
     }
@@ -212,22 +238,10 @@ impl Object {
 
     /// `C_GetObjectSize`: what its attributes take, in bytes.
     pub fn size(&self) -> u64 {
-        let attributes = self.attributes();
-        attributes.iter().map(|(_, value)| 16 + value_size(value)).sum()
+        self.attributes().size()
     }
 }
 
-fn value_size(value: &Value) -> u64 {
-    match value {
-        Value::Bool(_) => 1,
-        Value::Ulong(_) => 8,
-        Value::Bytes(bytes) => bytes.len() as u64,
-        Value::Mechanisms(list) => 8 * list.len() as u64,
-        Value::Template(list) => 24 * list.len() as u64,
-    }
-}
-
-/// A set of bytes as an attribute value.
 impl From<&Uid> for HexUid {
     fn from(uid: &Uid) -> Self {
         HexUid(uid.iter().map(|byte| format!("{byte:02x}")).collect())

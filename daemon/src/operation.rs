@@ -5,10 +5,11 @@
 
 use std::sync::Arc;
 
-use claviger_protocol::{Bytes, MechanismType};
 use claviger_protocol::call::{Output, Room};
+use claviger_protocol::flags::mechanism as mechanism_flags;
 use claviger_protocol::mechanism::{self, MechanismRow};
 use claviger_protocol::params::Params;
+use claviger_protocol::{Bytes, MechanismType};
 
 use crate::crypto::cipher::{Cipher, Direction};
 use crate::crypto::digest::Digest;
@@ -41,6 +42,34 @@ pub struct Operations {
 }
 
 impl Operations {
+    /// Ends the operations that `CKF_*` flags name (`C_SessionCancel`).
+    pub fn cancel(&mut self, flags: u64) {
+        fn end<T>(slot: &mut Option<T>, named: bool) {
+            if named {
+                *slot = None;
+            }
+        }
+        let named = |flag| flags & flag != 0;
+        end(&mut self.find, named(mechanism_flags::FIND_OBJECTS));
+        end(&mut self.encrypt, named(mechanism_flags::ENCRYPT));
+        end(&mut self.decrypt, named(mechanism_flags::DECRYPT));
+        end(&mut self.digest, named(mechanism_flags::DIGEST));
+        end(&mut self.sign, named(mechanism_flags::SIGN));
+        end(&mut self.sign_recover, named(mechanism_flags::SIGN_RECOVER));
+        end(&mut self.verify, named(mechanism_flags::VERIFY));
+        end(&mut self.verify_recover, named(mechanism_flags::VERIFY_RECOVER));
+    }
+
+    /// True when an operation other than a digest or a search is active, whose state cannot be saved.
+    pub fn is_cryptographic_beside_digest(&self) -> bool {
+        self.encrypt.is_some()
+            || self.decrypt.is_some()
+            || self.sign.is_some()
+            || self.sign_recover.is_some()
+            || self.verify.is_some()
+            || self.verify_recover.is_some()
+    }
+
     /// Ends the operations that use a private key object; called at logout.
     pub fn end_private(&mut self) {
         fn end<T>(slot: &mut Option<T>, key: impl Fn(&T) -> &KeyUse) {
@@ -114,13 +143,6 @@ pub enum Step {
     Done(Output),
 }
 
-impl Step {
-    /// True when data was given, and not only its length.
-    pub fn has_output(&self) -> bool {
-        matches!(self, Step::Active(Output::Data(_)) | Step::Done(Output::Data(_)))
-    }
-}
-
 /// Runs one call of the operation in `slot`, and ends it as the standard says.
 ///
 /// # Errors
@@ -150,6 +172,15 @@ pub fn update<T>(slot: &mut Option<T>, call: impl FnOnce(&mut T) -> Result<()>) 
         *slot = None;
     }
     result
+}
+
+/// An Init with a NULL mechanism: ends the operation in `slot` (PKCS#11 3.0, section 5.8.1). In 2.40 it was an
+/// argument missing, and with nothing to end it still is.
+///
+/// # Errors
+/// `ArgumentsBad` when there is none.
+pub fn cancel<T>(slot: &mut Option<T>) -> Result<()> {
+    slot.take().map(drop).ok_or(Error::ArgumentsBad)
 }
 
 /// Ends the operation in `slot` and runs its last call.
@@ -241,13 +272,13 @@ impl CipherOperation {
         self.key.admit()?;
         self.way.take(Way::Parts)?;
         if let Some(cipher) = self.cipher.take() {
+            if !cipher.multi_part() {
+                return Err(Error::OperationNotInitialized);
+            }
             if room.is_none() {
                 let length = cipher.finish_length() as u64;
                 self.cipher = Some(cipher);
                 return Ok(Step::Active(Output::Length(length)));
-            }
-            if !cipher.multi_part() {
-                return Err(Error::OperationNotInitialized);
             }
             self.last = Some(cipher.finish()?);
         }

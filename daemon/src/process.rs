@@ -3,6 +3,7 @@
 
 use nix::sys::prctl;
 use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 use nix::sys::stat::{Mode, umask};
 use tracing::warn;
 
@@ -20,7 +21,22 @@ pub fn harden() {
     if let Err(error) = prctl::set_dumpable(false) {
         warn!(%error, "the process stays dumpable");
     }
+    if let Err(error) = ignore_file_size_signal() {
+        warn!(%error, "a file size limit will kill the daemon");
+    }
     give_memory_back();
+}
+
+/// A write beyond `RLIMIT_FSIZE` is to fail like one on a full disk, not to kill the process.
+fn ignore_file_size_signal() -> nix::Result<()> {
+    let ignore = SigAction::new(SigHandler::SigIgn, SaFlags::empty(), SigSet::empty());
+    ignore_signal(Signal::SIGXFSZ, &ignore)
+}
+
+#[allow(unsafe_code, reason = "sigaction has no safe face")]
+fn ignore_signal(signal: Signal, ignore: &SigAction) -> nix::Result<()> {
+    // SAFETY: SIG_IGN runs no code in signal context.
+    unsafe { sigaction(signal, ignore) }.map(drop)
 }
 
 #[allow(unsafe_code, reason = "mallopt has no safe face")]

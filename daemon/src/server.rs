@@ -29,6 +29,8 @@ use crate::lock;
 const STACK_BYTES: usize = 512 << 10;
 /// How often destructions that have fallen due are carried out. A due version is unusable before that.
 const TIMER: Duration = Duration::from_secs(60);
+/// Pause after a connection that could not be served: without descriptors, accepting fails at once again.
+const REFUSAL_PAUSE: Duration = Duration::from_millis(50);
 /// How long calls may still run after the order to stop.
 const STOP_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -160,7 +162,7 @@ pub fn run(
 ) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let config = Arc::new(config);
-    let connections = Arc::new(Connections::default());
+    let (clients, admins) = (Arc::new(Connections::default()), Arc::new(Connections::default()));
     runtime.block_on(async {
         listeners.pkcs11.set_nonblocking(true)?;
         listeners.admin.set_nonblocking(true)?;
@@ -174,10 +176,10 @@ pub fn run(
         loop {
             tokio::select! {
                 accepted = pkcs11.accept() => {
-                    serve(accepted, daemon, &config, &connections, Door::Pkcs11);
+                    refused(serve(accepted, daemon, &config, &clients, Door::Pkcs11), Door::Pkcs11).await;
                 }
                 accepted = admin.accept() => {
-                    serve(accepted, daemon, &config, &connections, Door::Admin);
+                    refused(serve(accepted, daemon, &config, &admins, Door::Admin), Door::Admin).await;
                 }
                 _ = timer.tick() => {
                     let daemon = daemon.clone();
@@ -187,6 +189,7 @@ pub fn run(
                             Ok(versions) => info!(versions, "destroyed: their time had come"),
                             Err(error) => error!(%error, "due destructions cannot be carried out"),
                         }
+                        daemon.minute();
                         if let Err(error) = daemon.expire_import_jobs(Time::now()) {
                             error!(%error, "import jobs whose time is over cannot be ended");
                         }
@@ -199,7 +202,9 @@ pub fn run(
         info!("stopping");
         io::Result::Ok(())
     })?;
-    connections.close_all(STOP_PATIENCE);
+    clients.close_all(STOP_PATIENCE);
+    admins.close_all(STOP_PATIENCE);
+    daemon.last_minute();
     Ok(())
 }
 
@@ -218,8 +223,8 @@ fn serve(
     config: &Arc<Config>,
     connections: &Arc<Connections>,
     door: Door,
-) {
-    let started = accepted.and_then(|(stream, _)| {
+) -> io::Result<()> {
+    accepted.and_then(|(stream, _)| {
         let stream = stream.into_std()?;
         stream.set_nonblocking(false)?;
         let peer = Peer::of(&stream)?;
@@ -234,9 +239,14 @@ fn serve(
             }
         });
         spawned.map(drop).inspect_err(|_| connections.leave(id))
-    });
-    if let Err(error) = started {
+    })
+}
+
+/// Says that a connection is refused, and gives whatever is exhausted a moment to come back.
+async fn refused(served: io::Result<()>, door: Door) {
+    if let Err(error) = served {
         warn!(%error, ?door, "a connection is refused");
+        tokio::time::sleep(REFUSAL_PAUSE).await;
     }
 }
 

@@ -62,6 +62,11 @@ impl Built {
 /// `TemplateInconsistent`, as PKCS#11 3.2, section 4.1 gives them.
 pub fn build(template: &[Attribute], making: Making) -> Result<Built> {
     let given = collect(template)?;
+    for r#type in [AttributeType::CLASS, AttributeType::KEY_TYPE] {
+        if given.value(r#type).is_some() && given.ulong(r#type).is_none() {
+            return Err(Error::AttributeValueInvalid);
+        }
+    }
     let class = agree(given.class(), making.class)?.ok_or(Error::TemplateIncomplete)?;
     if !class_can_be_made(class) {
         return Err(Error::AttributeValueInvalid);
@@ -165,7 +170,14 @@ pub fn copy(current: &Attributes, template: &[Attribute], so: bool) -> Result<At
     if !current.is_true(AttributeType::COPYABLE) {
         return Err(Error::ActionProhibited);
     }
-    let copied = merge(current, template, so, attribute::MODIFIABLE.and(attribute::COPY))?;
+    let allowed = match current.is_true(AttributeType::MODIFIABLE) {
+        true => attribute::MODIFIABLE.and(attribute::COPY),
+        false => attribute::COPY,
+    };
+    let copied = merge(current, template, so, allowed)?;
+    if copied.is_true(AttributeType::MODIFIABLE) && !current.is_true(AttributeType::MODIFIABLE) {
+        return Err(Error::AttributeReadOnly);
+    }
     let loses = |r#type| current.is_true(r#type) && !copied.is_true(r#type);
     if loses(AttributeType::PRIVATE) {
         return Err(Error::TemplateInconsistent);

@@ -8,7 +8,7 @@ use std::io::{self, Read, Write};
 
 use bincode::{Decode, Encode};
 
-use crate::bytes::Bytes;
+use crate::bytes::{Bytes, wipe};
 use crate::rv::Rv;
 
 /// The longest data of one call, in bytes. Longer data goes in parts (`C_SignUpdate`, `C_EncryptUpdate`).
@@ -115,7 +115,7 @@ pub fn receive(stream: &mut impl Read, buffer: &mut Vec<u8>, limit: usize) -> io
     receive_timed(stream, buffer, limit, || Ok(()))
 }
 
-/// As [`receive`]; `incomplete` runs once when the first read has brought no whole frame, to set a time limit.
+/// As [`receive`]; `incomplete` runs before every read after the first, to keep a time limit.
 ///
 /// # Errors
 /// As [`receive`], and what `incomplete` gives.
@@ -123,7 +123,7 @@ pub fn receive_timed(
     stream: &mut impl Read,
     buffer: &mut Vec<u8>,
     limit: usize,
-    incomplete: impl FnOnce() -> io::Result<()>,
+    mut incomplete: impl FnMut() -> io::Result<()>,
 ) -> io::Result<bool> {
     buffer.clear();
     buffer.resize(FIRST_READ_BYTES, 0);
@@ -131,10 +131,8 @@ pub fn receive_timed(
     if count == 0 {
         return Ok(false);
     }
-    let mut incomplete = Some(incomplete);
-    let mut wait = || incomplete.take().map_or(Ok(()), |incomplete| incomplete());
     while count < LENGTH_BYTES {
-        wait()?;
+        incomplete()?;
         match read_some(stream, &mut buffer[count..])? {
             0 => return Err(io::ErrorKind::UnexpectedEof.into()),
             more => count += more,
@@ -150,13 +148,29 @@ pub fn receive_timed(
     buffer.copy_within(LENGTH_BYTES..count, 0);
     buffer[count - LENGTH_BYTES..count].fill(0);
     buffer.truncate(count - LENGTH_BYTES);
-    while buffer.len() < length {
-        wait()?;
-        let start = buffer.len();
-        buffer.resize(length.min(start + READ_STEP_BYTES), 0);
-        stream.read_exact(&mut buffer[start..])?;
+    let mut filled = buffer.len();
+    while filled < length {
+        incomplete()?;
+        if filled == buffer.len() {
+            grow(buffer, length.min(filled + READ_STEP_BYTES));
+        }
+        match read_some(stream, &mut buffer[filled..])? {
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            more => filled += more,
+        }
     }
     Ok(true)
+}
+
+/// Makes a buffer longer, and leaves no copy of its content behind when it moves.
+fn grow(buffer: &mut Vec<u8>, length: usize) {
+    if length > buffer.capacity() {
+        let mut larger = Vec::with_capacity(length.max(2 * buffer.capacity()));
+        larger.extend_from_slice(buffer);
+        wipe(buffer);
+        *buffer = larger;
+    }
+    buffer.resize(length, 0);
 }
 
 /// `read`, again when a signal came between.
@@ -198,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_that_dribbles_in_is_read_and_timed_once() {
+    fn a_frame_that_dribbles_in_is_read_and_every_read_timed() {
         struct Dribble<'a>(&'a [u8]);
         impl Read for Dribble<'_> {
             fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
@@ -215,7 +229,7 @@ mod tests {
             Ok(())
         };
         assert!(receive_timed(&mut Dribble(&wire), &mut buffer, 16, incomplete).unwrap());
-        assert_eq!((buffer.as_slice(), timed), (b"hello".as_slice(), 1));
+        assert_eq!((buffer.as_slice(), timed), (b"hello".as_slice(), wire.len() - 1));
     }
 
     #[test]

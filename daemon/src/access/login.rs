@@ -1,39 +1,11 @@
 //! Checking PINs of a token, with the count of wrong tries and the lock at their end.
 
-use std::sync::{Condvar, Mutex, PoisonError};
-
-use super::pin::PinVerifier;
+use super::pin::{PinVerifier, Turn};
 use crate::application::User;
 use crate::daemon::Daemon;
 use crate::error::{Error, Result};
 use crate::kms::record::KeyRing;
-use crate::lock;
 use crate::token::Token;
-
-/// PINs that are checked at a time. Each takes a core and 19 MiB; more would slow signers down.
-const CHECKS_AT_A_TIME: usize = 2;
-
-static CHECKS: Mutex<usize> = Mutex::new(0);
-static CHECK_DONE: Condvar = Condvar::new();
-
-/// A place among those who check a PIN; waits for one.
-struct Turn;
-
-impl Turn {
-    fn take() -> Turn {
-        let busy = |checks: &mut usize| *checks >= CHECKS_AT_A_TIME;
-        let waited = CHECK_DONE.wait_while(lock::lock(&CHECKS), busy);
-        *waited.unwrap_or_else(PoisonError::into_inner) += 1;
-        Turn
-    }
-}
-
-impl Drop for Turn {
-    fn drop(&mut self) {
-        *lock::lock(&CHECKS) -= 1;
-        CHECK_DONE.notify_one();
-    }
-}
 
 /// Where a ring keeps a user's PIN.
 pub fn pin_of(ring: &mut KeyRing, user: User) -> &mut Option<PinVerifier> {
@@ -43,7 +15,7 @@ pub fn pin_of(ring: &mut KeyRing, user: User) -> &mut Option<PinVerifier> {
     }
 }
 
-/// Checks a PIN. The try is counted, durably, before the PIN is looked at, so that killing the daemon in the
+/// Checks a PIN, in turn, so that right PINs at the same time do not count up to a lock. The try is counted, durably, before the PIN is looked at, so that killing the daemon in the
 /// middle wins no further try; a right PIN sets the count back.
 ///
 /// # Errors

@@ -4,6 +4,8 @@
 //! stolen store does not let anybody guess even a four-digit PIN. The wrong tries are counted in the ring's
 //! record before the PIN is looked at.
 
+use std::sync::{Condvar, Mutex, PoisonError};
+
 use bincode::{Decode, Encode};
 use openssl::hash::MessageDigest;
 use openssl::pkey::PKey;
@@ -11,6 +13,7 @@ use openssl::sign::Signer;
 use zeroize::Zeroizing;
 
 use crate::error::{Error, Result};
+use crate::lock;
 
 /// Shortest PIN, in bytes.
 pub const MIN_PIN_BYTES: usize = 4;
@@ -30,6 +33,32 @@ struct Parameters {
     memory_kib: u32,
     passes: u32,
     lanes: u32,
+}
+
+/// PINs that are worked on at a time. Each takes a core and 19 MiB; more would slow signers down.
+const TURNS: usize = 2;
+
+static TAKEN: Mutex<usize> = Mutex::new(0);
+static RETURNED: Condvar = Condvar::new();
+
+/// A place among those who work on a PIN.
+pub struct Turn;
+
+impl Turn {
+    /// Waits for a place. Whoever has one must not wait for another.
+    pub fn take() -> Turn {
+        let full = |taken: &mut usize| *taken >= TURNS;
+        let waited = RETURNED.wait_while(lock::lock(&TAKEN), full);
+        *waited.unwrap_or_else(PoisonError::into_inner) += 1;
+        Turn
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        *lock::lock(&TAKEN) -= 1;
+        RETURNED.notify_one();
+    }
 }
 
 /// What is kept of a PIN.
@@ -67,13 +96,14 @@ impl PinVerifier {
         if !(MIN_PIN_BYTES..=MAX_PIN_BYTES).contains(&pin.len()) {
             return Err(Error::PinLenRange { length: pin.len(), min: MIN_PIN_BYTES, max: MAX_PIN_BYTES });
         }
+        let _turn = Turn::take();
         let mut salt = [0; 16];
         openssl::rand::rand_bytes(&mut salt)?;
         let tag = tag(pin, &salt, PARAMETERS, pepper)?;
         Ok(PinVerifier { parameters: PARAMETERS, salt, tag, failures: 0 })
     }
 
-    /// True when this is the PIN. Takes the same time for every PIN.
+    /// True when this is the PIN. Takes the same time for every PIN. The caller has a [`Turn`].
     pub fn matches(&self, pin: &[u8], pepper: &Pepper) -> Result<bool> {
         let tag = tag(pin, &self.salt, self.parameters, pepper)?;
         Ok(openssl::memcmp::eq(&tag, &self.tag))

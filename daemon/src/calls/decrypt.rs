@@ -15,8 +15,7 @@ impl Handle for DecryptInit {
         let session = context.session(self.session)?;
         let mut operations = lock::lock(&session.operations);
         let Some(mechanism) = self.mechanism else {
-            operations.decrypt = None;
-            return Ok(());
+            return operation::cancel(&mut operations.decrypt);
         };
         if operations.decrypt.is_some() {
             return Err(Error::OperationActive);

@@ -1,5 +1,6 @@
 //! Message digesting functions (PKCS#11 3.2, section 5.12).
 
+use claviger_protocol::AttributeType;
 use claviger_protocol::call::{Digest, DigestFinal, DigestInit, DigestKey, DigestUpdate, Output};
 use claviger_protocol::flags::mechanism;
 use claviger_protocol::object::ObjectClass;
@@ -10,13 +11,15 @@ use crate::kms::time::Time;
 use crate::lock;
 use crate::operation::{self, DigestOperation};
 
+/// Shortest key that may be digested without being readable, in bits.
+const MIN_DIGESTED_BITS: u64 = 128;
+
 impl Handle for DigestInit {
     fn handle(self, context: &Context<'_>) -> Result<()> {
         let session = context.session(self.session)?;
         let mut operations = lock::lock(&session.operations);
         let Some(mechanism) = self.mechanism else {
-            operations.digest = None;
-            return Ok(());
+            return operation::cancel(&mut operations.digest);
         };
         if operations.digest.is_some() {
             return Err(Error::OperationActive);
@@ -44,8 +47,8 @@ impl Handle for DigestUpdate {
 }
 
 impl Handle for DigestKey {
-    /// Digests a secret key's value. A key that is not sensitive may be digested by whoever may read it; a
-    /// sensitive one too, since a digest of a key with at least 128 bits tells nothing of it.
+    /// Digests a secret key's value. Of a key that may not be read only if it is long enough that nobody finds it
+    /// by digesting guesses.
     fn handle(self, context: &Context<'_>) -> Result<()> {
         let session = context.session(self.session)?;
         let mut operations = lock::lock(&session.operations);
@@ -55,7 +58,14 @@ impl Handle for DigestKey {
             if object.class != ObjectClass::SECRET_KEY {
                 return Err(Error::KeyIndigestible);
             }
-            operation.update_key(&*object.key(&context.daemon.records)?)
+            let key = object.key(&context.daemon.records)?;
+            let attributes = object.attributes();
+            let readable = !attributes.is_true(AttributeType::SENSITIVE)
+                && attributes.is_true(AttributeType::EXTRACTABLE);
+            if !readable && key.size_bits() < MIN_DIGESTED_BITS {
+                return Err(Error::KeyIndigestible);
+            }
+            operation.update_key(&key)
         })
     }
 }

@@ -1,26 +1,33 @@
-//! Dual-function cryptographic functions (PKCS#11 3.2, section 5.17): two active operations, fed together.
+//! Dual-function cryptographic functions (PKCS#11 3.2, section 5.17): two active operations, fed together. An error
+//! ends both.
 
 use claviger_protocol::call::{
-    DecryptDigestUpdate, DecryptVerifyUpdate, DigestEncryptUpdate, Output, SignEncryptUpdate,
+    DecryptDigestUpdate, DecryptVerifyUpdate, DigestEncryptUpdate, Output, Room, SignEncryptUpdate,
 };
 
 use super::{Context, Handle};
 use crate::error::{Error, Result};
 use crate::lock;
-use crate::operation;
+use crate::operation::{self, CipherOperation};
 
 impl Handle for DigestEncryptUpdate {
     fn handle(self, context: &Context<'_>) -> Result<Output> {
         let session = context.session(self.session)?;
         let mut operations = lock::lock(&session.operations);
         let operations = &mut *operations;
-        let digest = operations.digest.as_mut().ok_or(Error::OperationNotInitialized)?;
-        operation::run(&mut operations.encrypt, |encrypt| {
-            let step = encrypt.update(&self.part, self.room)?;
-            if step.has_output() {
-                digest.update(&self.part)?;
-            }
-            Ok(step)
+        encrypt(&mut operations.encrypt, &mut operations.digest, &self.part, self.room, |digest, part| {
+            digest.update(part)
+        })
+    }
+}
+
+impl Handle for SignEncryptUpdate {
+    fn handle(self, context: &Context<'_>) -> Result<Output> {
+        let session = context.session(self.session)?;
+        let mut operations = lock::lock(&session.operations);
+        let operations = &mut *operations;
+        encrypt(&mut operations.encrypt, &mut operations.sign, &self.part, self.room, |sign, part| {
+            sign.update(part)
         })
     }
 }
@@ -30,29 +37,9 @@ impl Handle for DecryptDigestUpdate {
         let session = context.session(self.session)?;
         let mut operations = lock::lock(&session.operations);
         let operations = &mut *operations;
-        let digest = operations.digest.as_mut().ok_or(Error::OperationNotInitialized)?;
-        let output = operation::run(&mut operations.decrypt, |decrypt| {
-            decrypt.update(&self.encrypted_part, self.room)
-        })?;
-        if let Output::Data(part) = &output {
-            digest.update(part)?;
-        }
-        Ok(output)
-    }
-}
-
-impl Handle for SignEncryptUpdate {
-    fn handle(self, context: &Context<'_>) -> Result<Output> {
-        let session = context.session(self.session)?;
-        let mut operations = lock::lock(&session.operations);
-        let operations = &mut *operations;
-        let sign = operations.sign.as_mut().ok_or(Error::OperationNotInitialized)?;
-        operation::run(&mut operations.encrypt, |encrypt| {
-            let step = encrypt.update(&self.part, self.room)?;
-            if step.has_output() {
-                sign.update(&self.part)?;
-            }
-            Ok(step)
+        let (part, room) = (&self.encrypted_part, self.room);
+        decrypt(&mut operations.decrypt, &mut operations.digest, part, room, |digest, part| {
+            digest.update(part)
         })
     }
 }
@@ -62,13 +49,58 @@ impl Handle for DecryptVerifyUpdate {
         let session = context.session(self.session)?;
         let mut operations = lock::lock(&session.operations);
         let operations = &mut *operations;
-        let verify = operations.verify.as_mut().ok_or(Error::OperationNotInitialized)?;
-        let output = operation::run(&mut operations.decrypt, |decrypt| {
-            decrypt.update(&self.encrypted_part, self.room)
-        })?;
+        let (part, room) = (&self.encrypted_part, self.room);
+        decrypt(&mut operations.decrypt, &mut operations.verify, part, room, |verify, part| {
+            verify.update(part)
+        })
+    }
+}
+
+/// Encrypts a part and, once there is room for the result, feeds the part to the other operation.
+fn encrypt<T>(
+    cipher: &mut Option<CipherOperation>,
+    other: &mut Option<T>,
+    part: &[u8],
+    room: Room,
+    feed: impl FnOnce(&mut T, &[u8]) -> Result<()>,
+) -> Result<Output> {
+    both(cipher, other)?;
+    let output = operation::run(cipher, |cipher| cipher.update(part, room));
+    let fed = output.and_then(|output| match output {
+        Output::Data(_) => operation::update(other, |other| feed(other, part)).map(|()| output),
+        _ => Ok(output),
+    });
+    fed.inspect_err(|_| end(cipher, other))
+}
+
+/// Decrypts a part and, once there is room for the result, feeds the result to the other operation.
+fn decrypt<T>(
+    cipher: &mut Option<CipherOperation>,
+    other: &mut Option<T>,
+    part: &[u8],
+    room: Room,
+    feed: impl FnOnce(&mut T, &[u8]) -> Result<()>,
+) -> Result<Output> {
+    both(cipher, other)?;
+    let output = operation::run(cipher, |cipher| cipher.update(part, room));
+    let fed = output.and_then(|output| {
         if let Output::Data(part) = &output {
-            verify.update(part)?;
+            operation::update(other, |other| feed(other, part))?;
         }
         Ok(output)
+    });
+    fed.inspect_err(|_| end(cipher, other))
+}
+
+fn both<T>(cipher: &mut Option<CipherOperation>, other: &mut Option<T>) -> Result<()> {
+    if cipher.is_none() || other.is_none() {
+        end(cipher, other);
+        return Err(Error::OperationNotInitialized);
     }
+    Ok(())
+}
+
+fn end<T>(cipher: &mut Option<CipherOperation>, other: &mut Option<T>) {
+    *cipher = None;
+    *other = None;
 }

@@ -15,8 +15,7 @@ impl Handle for EncryptInit {
         let session = context.session(self.session)?;
         let mut operations = lock::lock(&session.operations);
         let Some(mechanism) = self.mechanism else {
-            operations.encrypt = None;
-            return Ok(());
+            return operation::cancel(&mut operations.encrypt);
         };
         if operations.encrypt.is_some() {
             return Err(Error::OperationActive);

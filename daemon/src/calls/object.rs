@@ -7,12 +7,14 @@ use claviger_protocol::call::{
     CopyObject, CreateObject, DestroyObject, FindObjects, FindObjectsFinal, FindObjectsInit,
     GetAttributeValue, GetObjectSize, SetAttributeValue,
 };
+use claviger_protocol::frame::MAX_DATA_BYTES;
 use claviger_protocol::object::ObjectClass;
-use claviger_protocol::template::AttributeReply;
+use claviger_protocol::template::{AttributeReply, Value};
 
 use super::{Context, Handle};
 use crate::attributes::Attributes;
 use crate::builtin;
+use crate::catalog::VersionCell;
 use crate::crypto::key::Key;
 use crate::error::{Error, Result};
 use crate::kms::objects::Pkcs11Key;
@@ -29,6 +31,7 @@ impl Handle for CreateObject {
         let making =
             Making { origin: Origin::Create, class: None, key_type: None, so: context.is_so(&session) };
         let mut built = template::build(&self.template, making)?;
+        context.check_may_keep(&session, &built.attributes)?;
         let class = built.class()?;
         let key = if is_key(class) {
             let key_type = built.key_type()?;
@@ -46,12 +49,20 @@ impl Handle for CopyObject {
     fn handle(self, context: &Context<'_>) -> Result<u64> {
         let session = context.session(self.session)?;
         let object = context.object(&session, self.object)?;
+        if object.is_key() {
+            object.admit(Time::now())?;
+        }
         let attributes = template::copy(&object.attributes(), &self.template, context.is_so(&session))?;
         let built = Built { attributes, given: Attributes::default() };
         let key = match object.is_key() {
             true => Some(object.key(&context.daemon.records)?),
             false => None,
         };
+        if !built.attributes.is_true(AttributeType::TOKEN) {
+            let origin = object.origin().cloned();
+            context.check_may_keep(&session, &built.attributes)?;
+            return Ok(context.keep_in_session(&session, built.attributes, key, origin)?.handle);
+        }
         Ok(context.keep_shared(&session, built, key, Origin::Create)?.handle)
     }
 }
@@ -63,6 +74,7 @@ impl Handle for DestroyObject {
         if object.is_token() && !session.read_write {
             return Err(Error::SessionReadOnly);
         }
+        context.check_may_change(&session, &object)?;
         if !object.attributes().is_true(AttributeType::DESTROYABLE) {
             return Err(Error::ActionProhibited);
         }
@@ -86,8 +98,19 @@ impl Handle for GetAttributeValue {
     fn handle(self, context: &Context<'_>) -> Result<Vec<AttributeReply>> {
         let session = context.session(self.session)?;
         let object = context.object(&session, self.object)?;
+        if self.types.len() > MAX_ATTRIBUTES {
+            return Err(Error::ArgumentsBad);
+        }
         let now = Time::now();
-        self.types.iter().map(|r#type| object.reveal(*r#type, &context.daemon.records, now)).collect()
+        let (mut replies, mut room) = (Vec::with_capacity(self.types.len()), MAX_DATA_BYTES);
+        for r#type in self.types {
+            let reply = object.reveal(r#type, &context.daemon.records, now)?;
+            if let AttributeReply::Value(Value::Bytes(value)) = &reply {
+                room = room.checked_sub(value.len()).ok_or(Error::DeviceMemory)?;
+            }
+            replies.push(reply);
+        }
+        Ok(replies)
     }
 }
 
@@ -98,15 +121,20 @@ impl Handle for SetAttributeValue {
         if object.is_token() && !session.read_write {
             return Err(Error::SessionReadOnly);
         }
-        let attributes = template::change(&object.attributes(), &self.template, context.is_so(&session))?;
-        if object.made_by_key_service() && template::widens_usage(&object.attributes(), &attributes) {
-            return Err(Error::AttributeReadOnly);
-        }
+        context.check_may_change(&session, &object)?;
+        let so = context.is_so(&session);
+        let change = |current: &Attributes| {
+            let changed = template::change(current, &self.template, so)?;
+            if object.made_by_key_service() && template::widens_usage(current, &changed) {
+                return Err(Error::AttributeReadOnly);
+            }
+            check_size(&changed)?;
+            Ok(changed)
+        };
         if object.is_token() {
-            context.daemon.set_token_attributes(&session.token, &object, attributes)
+            context.daemon.set_token_attributes(&session.token, &object, change)
         } else {
-            object.replace_attributes(attributes);
-            Ok(())
+            object.change_attributes(change)
         }
     }
 }
@@ -159,6 +187,17 @@ impl Handle for FindObjectsFinal {
     }
 }
 
+/// Most attributes in one `C_GetAttributeValue`; an object has about fifty.
+const MAX_ATTRIBUTES: usize = 1024;
+
+/// Largest object, in bytes of its attributes.
+const MAX_OBJECT_BYTES: u64 = 256 << 10;
+
+/// `DeviceMemory` for an object beyond [`MAX_OBJECT_BYTES`].
+fn check_size(attributes: &Attributes) -> Result<()> {
+    if attributes.size() > MAX_OBJECT_BYTES { Err(Error::DeviceMemory) } else { Ok(()) }
+}
+
 /// Most handles in one reply of `C_FindObjects`, so that it fits a frame.
 const MAX_FOUND: usize = 65_536;
 
@@ -192,7 +231,7 @@ impl Context<'_> {
         let attributes = built.attributes;
         self.check_may_keep(session, &attributes)?;
         if !attributes.is_true(AttributeType::TOKEN) {
-            return self.keep_in_session(session, attributes, key);
+            return self.keep_in_session(session, attributes, key, None);
         }
         let holds_secret =
             matches!(attributes.class(), Some(ObjectClass::PRIVATE_KEY | ObjectClass::SECRET_KEY));
@@ -237,10 +276,21 @@ impl Context<'_> {
         Ok((public.handle, private.handle))
     }
 
-    /// True only if this session may make an object with these attributes.
+    /// Admits a change to an object: what the admin made is not for those without a PIN, public or not.
     ///
     /// # Errors
-    /// `SessionReadOnly`, `UserNotLoggedIn`.
+    /// `UserNotLoggedIn`.
+    fn check_may_change(&self, session: &Session, object: &Object) -> Result<()> {
+        match object.made_by_key_service() && !self.is_user(session) {
+            true => Err(Error::UserNotLoggedIn),
+            false => Ok(()),
+        }
+    }
+
+    /// Admits an object with these attributes to this session.
+    ///
+    /// # Errors
+    /// `SessionReadOnly`, `UserNotLoggedIn`, `DeviceMemory`.
     pub fn check_may_keep(&self, session: &Session, attributes: &Attributes) -> Result<()> {
         if attributes.is_true(AttributeType::TOKEN) && !session.read_write {
             return Err(Error::SessionReadOnly);
@@ -248,7 +298,7 @@ impl Context<'_> {
         if attributes.is_true(AttributeType::PRIVATE) && !self.is_user(session) {
             return Err(Error::UserNotLoggedIn);
         }
-        Ok(())
+        check_size(attributes)
     }
 
     fn keep_in_session(
@@ -256,12 +306,13 @@ impl Context<'_> {
         session: &Session,
         mut attributes: Attributes,
         key: Option<Arc<Key>>,
+        origin: Option<Arc<VersionCell>>,
     ) -> Result<Arc<Object>> {
         let uid = crate::kms::rings::new_uid()?;
         attributes.set(AttributeType::UNIQUE_ID, crate::object::HexUid::from(&uid).into());
-        let home = Home::Session { session: session.handle, slot: session.slot };
+        let home = Home::Session { session: session.handle, slot: session.slot, origin };
         let object = Arc::new(Object::new(self.daemon.handles.next(), home, attributes, key)?);
-        self.application.insert(object.clone())?;
+        self.application.insert(session.handle, object.clone())?;
         Ok(object)
     }
 }

@@ -5,7 +5,7 @@ use claviger_protocol::call::{
     CloseAllSessions, CloseSession, GetOperationState, GetSessionInfo, GetSessionValidationFlags, Login,
     LoginUser, Logout, OpenSession, Output, SessionCancel, SessionInfo, SetOperationState,
 };
-use claviger_protocol::flags::{mechanism, session as session_flags, user};
+use claviger_protocol::flags::{session as session_flags, user};
 
 use super::{Context, Handle};
 use crate::access::login;
@@ -25,9 +25,6 @@ impl Handle for OpenSession {
         }
         let token = context.token(self.slot)?;
         let read_write = self.flags & session_flags::RW_SESSION != 0;
-        if !read_write && context.application.login(self.slot) == Some(User::So) {
-            return Err(Error::SessionReadWriteSoExists);
-        }
         context.application.open(Session::new(context.daemon.handles.next(), token, read_write))
     }
 }
@@ -65,31 +62,7 @@ impl Handle for SessionCancel {
     fn handle(self, context: &Context<'_>) -> Result<()> {
         let session = context.session(self.session)?;
         let mut operations = lock::lock(&session.operations);
-        let named = |flag: u64| self.flags & flag != 0;
-        if named(mechanism::FIND_OBJECTS) {
-            operations.find = None;
-        }
-        if named(mechanism::ENCRYPT) {
-            operations.encrypt = None;
-        }
-        if named(mechanism::DECRYPT) {
-            operations.decrypt = None;
-        }
-        if named(mechanism::DIGEST) {
-            operations.digest = None;
-        }
-        if named(mechanism::SIGN) {
-            operations.sign = None;
-        }
-        if named(mechanism::SIGN_RECOVER) {
-            operations.sign_recover = None;
-        }
-        if named(mechanism::VERIFY) {
-            operations.verify = None;
-        }
-        if named(mechanism::VERIFY_RECOVER) {
-            operations.verify_recover = None;
-        }
+        operations.cancel(self.flags);
         Ok(())
     }
 }
@@ -98,8 +71,11 @@ impl Handle for GetOperationState {
     fn handle(self, context: &Context<'_>) -> Result<Output> {
         let session = context.session(self.session)?;
         let operations = lock::lock(&session.operations);
-        let digest = operations.digest.as_ref().ok_or(Error::OperationNotInitialized)?;
-        digest.save(self.room)
+        match operations.digest.as_ref() {
+            _ if operations.is_cryptographic_beside_digest() => Err(Error::StateUnsaveable),
+            Some(digest) => digest.save(self.room),
+            None => Err(Error::OperationNotInitialized),
+        }
     }
 }
 
@@ -158,18 +134,9 @@ impl Handle for GetSessionValidationFlags {
 }
 
 fn log_in(context: &Context<'_>, session: &Session, who: User, pin: &Bytes) -> Result<()> {
-    match context.application.login(session.slot) {
-        Some(user) if user == who => return Err(Error::UserAlreadyLoggedIn),
-        Some(_) => return Err(Error::UserAnotherAlreadyLoggedIn),
-        None => {}
-    }
-    let (all, read_write) = context.application.session_counts(session.slot);
-    if who == User::So && all > read_write {
-        return Err(Error::SessionReadOnlyExists);
-    }
+    context.application.may_log_in(session.slot, who)?;
     login::check_pin(context.daemon, &session.token, who, pin)?;
-    context.application.log_in(session.slot, who);
-    Ok(())
+    context.application.log_in(session.slot, who)
 }
 
 /// `CKU_CONTEXT_SPECIFIC`: frees the operation of a key with `CKA_ALWAYS_AUTHENTICATE` for one use.

@@ -70,8 +70,7 @@ fn init(
     (flag, usage): (u64, AttributeType),
 ) -> Result<()> {
     let Some(mechanism) = mechanism else {
-        *slot = None;
-        return Ok(());
+        return operation::cancel(slot);
     };
     if slot.is_some() {
         return Err(Error::OperationActive);

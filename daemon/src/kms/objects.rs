@@ -8,7 +8,7 @@ use claviger_protocol::object::ObjectClass;
 
 use super::algorithm::{Algorithm, ProtectionLevel};
 use super::load::COUNTERS;
-use super::record::{CryptoKey, P11Destroy, PlainObject, StoredObject, Version};
+use super::record::{Care, CryptoKey, P11Destroy, PlainObject, StoredObject, Version};
 use super::rings::new_uid;
 use super::state::{Transition, VersionState};
 use super::time::Time;
@@ -21,9 +21,6 @@ use crate::handle;
 use crate::object::{HexUid, Home, Object};
 use crate::store::{Change, Tree};
 use crate::token::Token;
-
-/// Time from destroy to destruction of a key that says nothing else: 30 days.
-pub const DEFAULT_DESTROY_SCHEDULED_MILLIS: u64 = 30 * 24 * 3600 * 1000;
 
 /// Longest key id, in characters.
 const MAX_ID_CHARS: usize = 63;
@@ -65,8 +62,9 @@ impl Daemon {
             labels: Vec::new(),
             description: String::new(),
             import_only: false,
-            destroy_scheduled_millis: DEFAULT_DESTROY_SCHEDULED_MILLIS,
+            destroy_scheduled_millis: self.settings.default_destroy_scheduled_duration,
             made_by_pkcs11: true,
+            care: Care::default(),
             etag: 1,
         };
         let mut change = Change::new();
@@ -99,6 +97,7 @@ impl Daemon {
             import_time: (!new.generated).then_some(now),
             import_failure_reason: None,
             material_digest,
+            notice_day: None,
             objects,
             etag: 1,
         };
@@ -132,17 +131,22 @@ impl Daemon {
         token.object(handle).ok_or(Error::ObjectHandleInvalid)
     }
 
-    /// Puts changed attributes of a token object in place of the old ones.
+    /// Changes the attributes of a token object. `change_attributes` sees them as they are when its turn comes, so that of
+    /// two changes at the same time none is lost.
     ///
     /// # Errors
-    /// What the store says; `ObjectHandleInvalid` when the object has gone meanwhile.
+    /// What `change_attributes` gives and what the store says; `ObjectHandleInvalid` when the object has gone meanwhile.
     pub fn set_token_attributes(
         &self,
         token: &Token,
         object: &Arc<Object>,
-        attributes: Attributes,
+        change_attributes: impl FnOnce(&Attributes) -> Result<Attributes>,
     ) -> Result<()> {
         let _writer = self.catalog.write();
+        if token.object(object.handle).is_none() {
+            return Err(Error::ObjectHandleInvalid);
+        }
+        let attributes = change_attributes(&object.attributes())?;
         let mut change = Change::new();
         let stored = StoredObject {
             handle: object.handle,

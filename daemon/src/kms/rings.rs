@@ -28,6 +28,8 @@ pub struct NewRing<'a> {
     pub so_pin: Option<&'a [u8]>,
     /// The user's PIN.
     pub user_pin: Option<&'a [u8]>,
+    /// The slot it must get; none takes the free one, whichever it is by then.
+    pub slot: Option<u64>,
 }
 
 /// 16 random bytes.
@@ -55,10 +57,13 @@ impl Daemon {
         crate::crypto::random::fill(&mut serial)?;
 
         let _writer = self.catalog.write();
+        let mut counters = self.catalog.counters();
+        if new.slot.is_some_and(|slot| slot != counters.next_slot) {
+            return Err(Error::SlotIdInvalid);
+        }
         if self.catalog.ring(&new.name).is_ok() {
             return Err(Error::AlreadyExists { resource: new.name.to_string() });
         }
-        let mut counters = self.catalog.counters();
         let ring = KeyRing {
             uid: new_uid()?,
             name: new.name,
@@ -121,9 +126,6 @@ impl Daemon {
         if self.catalog.ring(&name(id.clone())).is_ok() {
             id = format!("{id}-{}", &uid[..8]);
         }
-        if slot != self.free_slot() {
-            return Err(Error::SlotIdInvalid);
-        }
         self.create_ring(NewRing {
             name: name(id),
             token_label: Some(token_label),
@@ -131,6 +133,7 @@ impl Daemon {
             p11_destroy: P11Destroy::Schedule,
             so_pin: Some(so_pin),
             user_pin: None,
+            slot: Some(slot),
         })
     }
 
@@ -144,15 +147,11 @@ impl Daemon {
         if self.applications.has_session_on(token.slot) {
             return Err(Error::SessionExists);
         }
-        if token.ring().so_pin.is_some() {
-            crate::access::login::check_pin(self, token, crate::application::User::So, so_pin)?;
-        } else {
-            let verifier = PinVerifier::new(so_pin, &self.pepper)?;
-            self.change_ring(token, |ring| {
-                ring.so_pin = Some(verifier);
-                Ok(())
-            })?;
+        if token.ring().so_pin.is_none() {
+            // Else the first who comes would become the security officer; the admin sets the PIN.
+            return Err(Error::PinIncorrect);
         }
+        crate::access::login::check_pin(self, token, crate::application::User::So, so_pin)?;
         for object in token.candidates(&[]) {
             if object.class != claviger_protocol::ObjectClass::PUBLIC_KEY || !object.is_view() {
                 self.destroy_token_object(token, &object)?;
