@@ -1,0 +1,66 @@
+# Claviger. `make help` says what there is.
+
+SHELL      := /bin/bash
+PREFIX     ?= /usr/local
+DESTDIR    ?=
+MODULEDIR  ?= $(PREFIX)/lib/pkcs11
+SYSCONFDIR ?= /etc
+UNITDIR    ?= $(PREFIX)/lib/systemd/system
+CARGO      ?= cargo
+# Where cargo puts what it builds; cargo itself reads CARGO_TARGET_DIR.
+RELEASE    := $(or $(CARGO_TARGET_DIR),target)/release
+
+# Everything is built in the release profile: the tests drive what ships, and OpenSSL is compiled once.
+RELEASE_FLAGS := --release --locked
+
+# What the build, the demo, the tests and the benchmark run, by Debian package. A C compiler, make and perl
+# build the bundled OpenSSL; opensc is pkcs11-tool; softhsm2 is what the benchmark compares with.
+PACKAGES := gcc libc6-dev make perl opensc openssl libengine-pkcs11-openssl softhsm2
+
+.PHONY: build demo test bench lint install deps help clean
+
+build: deps ## build the daemon, the CLI and the module (default)
+	$(CARGO) build $(RELEASE_FLAGS) --workspace
+
+demo: build ## run the main job step by step with real programs
+	CLAVIGER_RELEASE=$(abspath $(RELEASE)) demo/demo.sh
+
+test: build ## run all tests: unit, protocol, conformance through the built module
+	CARGO=$(CARGO) conformance/test.sh $(RELEASE_FLAGS) --workspace
+
+bench: build ## signatures per second: Claviger, SoftHSM2, raw libcrypto
+	$(RELEASE)/conformance-bench
+
+lint: deps ## formatting and clippy, warnings are errors
+	$(CARGO) fmt --all -- --check
+	$(CARGO) clippy $(RELEASE_FLAGS) --workspace --all-targets -- -D warnings
+
+install: ## install what `make build` built (DESTDIR, PREFIX, MODULEDIR, UNITDIR, SYSCONFDIR)
+	install -D -m 755 $(RELEASE)/clavigerd $(DESTDIR)$(PREFIX)/bin/clavigerd
+	install -D -m 755 $(RELEASE)/claviger $(DESTDIR)$(PREFIX)/bin/claviger
+	install -D -m 644 $(RELEASE)/libclaviger_pkcs11.so $(DESTDIR)$(MODULEDIR)/libclaviger_pkcs11.so
+	install -d $(DESTDIR)$(UNITDIR)
+	sed 's|/usr/bin/|$(PREFIX)/bin/|' systemd/clavigerd.service > $(DESTDIR)$(UNITDIR)/clavigerd.service
+	install -m 644 systemd/clavigerd-pkcs11.socket systemd/clavigerd-admin.socket $(DESTDIR)$(UNITDIR)/
+	install -D -m 644 systemd/sysusers.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/claviger.conf
+	install -D -m 644 systemd/tmpfiles.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/claviger.conf
+	test -e $(DESTDIR)$(SYSCONFDIR)/claviger/clavigerd.toml || install -D -m 644 systemd/clavigerd.toml $(DESTDIR)$(SYSCONFDIR)/claviger/clavigerd.toml
+
+# Asks apt only when something is missing, so that it costs nothing and works offline on a ready machine.
+deps: ## install what is missing (Debian and its kin, as root)
+	@command -v dpkg-query >/dev/null || { echo "deps: no dpkg here; needed: $(PACKAGES)"; exit 0; }; \
+	missing=; for package in $(PACKAGES); do \
+	  [ "$$(dpkg-query -W -f='$${db:Status-Status}' "$$package" 2>/dev/null)" = installed ] || missing="$$missing $$package"; \
+	done; \
+	[ -z "$$missing" ] && exit 0; \
+	if [ "$$(id -u)" != 0 ]; then \
+	  echo "deps: missing:$$missing"; echo "deps: run: sudo apt-get update && sudo apt-get install --no-install-recommends$$missing"; exit 1; \
+	fi; \
+	echo "deps: installing$$missing"; \
+	apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $$missing
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r target text; do printf '  make %-8s %s\n' "$$target" "$$text"; done
+
+clean: ## remove what was built
+	$(CARGO) clean

@@ -1,0 +1,191 @@
+//! What needs the operating system: death signals, limits, affinity. Here and in `raw` is all the `unsafe`.
+#![allow(unsafe_code, reason = "system calls without a safe wrapper in the standard library")]
+
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus};
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Mutex, OnceLock};
+
+/// Starts `command` so that it dies with this process, however this process ends.
+///
+/// The death signal of Linux fires when the *thread* that started the child ends, and tests run on threads
+/// that end early; so one thread that lives as long as the process starts all children.
+pub fn spawn(mut command: Command) -> io::Result<Child> {
+    /// A command, and where its child is wanted.
+    type Job = (Command, Sender<io::Result<Child>>);
+    static KEEPER: OnceLock<Mutex<Sender<Job>>> = OnceLock::new();
+    // SAFETY: prctl is async-signal-safe and touches nothing of the parent.
+    unsafe {
+        command.pre_exec(|| match libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) {
+            0 => Ok(()),
+            _ => Err(io::Error::last_os_error()),
+        })
+    };
+    let keeper = KEEPER.get_or_init(|| {
+        let (sender, jobs) = channel::<Job>();
+        std::thread::spawn(move || {
+            for (mut command, reply) in jobs {
+                let _ = reply.send(command.spawn());
+            }
+        });
+        Mutex::new(sender)
+    });
+    let (reply, answer) = channel();
+    keeper.lock().unwrap().send((command, reply)).expect("the thread lives as long as the process");
+    answer.recv().expect("the thread lives as long as the process")
+}
+
+/// Sends a signal.
+pub fn signal(child: &Child, signal: i32) {
+    // SAFETY: no memory is involved; the child is not waited for yet, so its id is its own.
+    assert_eq!(unsafe { libc::kill(child.id() as i32, signal) }, 0, "kill: {}", io::Error::last_os_error());
+}
+
+/// Waits up to `seconds` for a child to end.
+pub fn wait(child: &mut Child, seconds: u64) -> Option<ExitStatus> {
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(seconds);
+    loop {
+        if let Some(status) = child.try_wait().expect("waiting for a child") {
+            return Some(status);
+        }
+        if std::time::Instant::now() > end {
+            return None;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+}
+
+/// Lets the command live on when it writes beyond its limit of file sizes: the write gives `EFBIG`.
+pub fn ignore_size_signal(command: &mut Command) {
+    // SAFETY: signal is async-signal-safe; an ignored signal stays ignored over exec.
+    unsafe {
+        command.pre_exec(|| match libc::signal(libc::SIGXFSZ, libc::SIG_IGN) {
+            libc::SIG_ERR => Err(io::Error::last_os_error()),
+            _ => Ok(()),
+        })
+    };
+}
+
+/// Changes how large files of a running process may grow (`RLIMIT_FSIZE`), in bytes; none takes the limit away.
+pub fn set_file_size_limit(pid: u32, bytes: Option<u64>) {
+    let limit =
+        libc::rlimit { rlim_cur: bytes.unwrap_or(libc::RLIM_INFINITY), rlim_max: libc::RLIM_INFINITY };
+    // SAFETY: the structure lives through the call, the old limit is not asked for.
+    let answer = unsafe { libc::prlimit(pid as i32, libc::RLIMIT_FSIZE, &limit, std::ptr::null_mut()) };
+    assert_eq!(answer, 0, "prlimit: {}", io::Error::last_os_error());
+}
+
+/// True when this process may do anything.
+pub fn is_root() -> bool {
+    // SAFETY: geteuid has no arguments and cannot fail.
+    unsafe { libc::geteuid() == 0 }
+}
+
+/// Runs `action` when this process ends normally, failed tests included: statics are never dropped.
+pub fn at_exit(action: impl FnOnce() + Send + 'static) {
+    type Action = Box<dyn FnOnce() + Send>;
+    static ACTIONS: Mutex<(Vec<Action>, u32)> = Mutex::new((Vec::new(), 0));
+    extern "C" fn run() {
+        let Ok(mut actions) = ACTIONS.lock() else { return };
+        // A forked child comes here too when it exits.
+        if actions.1 == std::process::id() {
+            for action in actions.0.drain(..) {
+                action();
+            }
+        }
+    }
+    let mut actions = ACTIONS.lock().unwrap();
+    if actions.1 == 0 {
+        actions.1 = std::process::id();
+        // SAFETY: `run` is a plain function that lives as long as the program.
+        assert_eq!(unsafe { libc::atexit(run) }, 0);
+    }
+    actions.0.push(Box::new(action));
+}
+
+/// Sets an environment variable that modules read in `C_Initialize`; the caller sees to it that no two threads
+/// are in here or in `C_Initialize` at a time.
+pub fn set_variable(name: &str, value: &Path) {
+    // SAFETY: this program's own code reads the environment through the standard library, whose lock covers
+    // this; the modules, which have a C or standard library of their own, read it in C_Initialize alone.
+    unsafe { std::env::set_var(name, value) }
+}
+
+/// Lets the process `pid` with all its threads run on these processors only. Threads and processes that they
+/// start afterwards inherit that.
+pub fn pin(pid: u32, processors: &[usize]) -> io::Result<()> {
+    for thread in std::fs::read_dir(format!("/proc/{pid}/task"))? {
+        let thread = thread?.file_name().to_string_lossy().parse().map_err(io::Error::other)?;
+        // SAFETY: an all-zero cpu_set_t is the empty set; CPU_SET stays inside it below CPU_SETSIZE.
+        let answer = unsafe {
+            let mut set: libc::cpu_set_t = std::mem::zeroed();
+            for processor in processors.iter().copied().filter(|p| *p < libc::CPU_SETSIZE as usize) {
+                libc::CPU_SET(processor, &mut set);
+            }
+            libc::sched_setaffinity(thread, size_of::<libc::cpu_set_t>(), &set)
+        };
+        let error = io::Error::last_os_error();
+        // A thread may end between the listing and the call.
+        if answer != 0 && error.raw_os_error() != Some(libc::ESRCH) {
+            return Err(error);
+        }
+    }
+    Ok(())
+}
+
+/// Processor time that a process has used, all its threads, in seconds (utime and stime of proc(5)).
+pub fn processor_seconds(pid: u32) -> f64 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // The program's name, in parentheses, may hold blanks.
+    let after_name = stat.rsplit(')').next().unwrap_or_default();
+    let ticks = after_name.split_whitespace().skip(11).take(2).filter_map(|field| field.parse::<f64>().ok());
+    // SAFETY: sysconf takes and gives numbers.
+    ticks.sum::<f64>() / unsafe { libc::sysconf(libc::_SC_CLK_TCK) } as f64
+}
+
+/// The processors that the calling thread may run on.
+pub fn processors() -> Vec<usize> {
+    // SAFETY: an all-zero cpu_set_t is the empty set, which the call fills.
+    unsafe {
+        let mut set: libc::cpu_set_t = std::mem::zeroed();
+        if libc::sched_getaffinity(0, size_of::<libc::cpu_set_t>(), &mut set) != 0 {
+            return vec![0];
+        }
+        (0..libc::CPU_SETSIZE as usize).filter(|p| libc::CPU_ISSET(*p, &set)).collect()
+    }
+}
+
+/// Runs `child` in a forked process and gives what became of it: "exit 0" or "signal 9".
+/// Only for programs of one thread.
+pub fn fork(child: impl FnOnce()) -> String {
+    use std::io::Write;
+    // What is in the buffer would be written by both.
+    let _ = io::stdout().flush();
+    // SAFETY: the callers are programs of one thread, so that the child finds no lock taken; it ends by _exit
+    // and runs none of the parent's exit handlers.
+    let pid = unsafe { libc::fork() };
+    assert!(pid >= 0, "fork: {}", io::Error::last_os_error());
+    if pid == 0 {
+        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(child));
+        let _ = io::stdout().flush();
+        // SAFETY: ends this process.
+        unsafe { libc::_exit(i32::from(outcome.is_err())) }
+    }
+    let mut status = 0;
+    // SAFETY: the status is a live integer; the child is this process's own.
+    let waited = unsafe { libc::waitpid(pid, &mut status, 0) };
+    assert_eq!(waited, pid, "waitpid: {}", io::Error::last_os_error());
+    if libc::WIFSIGNALED(status) {
+        format!("signal {}", libc::WTERMSIG(status))
+    } else {
+        format!("exit {}", libc::WEXITSTATUS(status))
+    }
+}
+
+/// Ends this process with SIGKILL.
+pub fn die() {
+    // SAFETY: sends a signal to this process; no memory is involved.
+    unsafe { libc::raise(libc::SIGKILL) };
+}
