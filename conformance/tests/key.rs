@@ -261,12 +261,23 @@ fn the_strict_profile_does_not_wrap_with_pkcs1() {
 }
 
 #[test]
-fn nothing_derives_yet() {
+fn a_key_derives_only_when_it_may() {
     let setup = Setup::new();
-    let session = setup.app.login(&setup.ring);
-    let (_, private) = setup.app.ec(session, curve::P256, &[]).unwrap();
-    let derive = setup.app.raw.derive_key(session, &M::ECDH1_DERIVE.into(), private, &[]);
-    assert_eq!(derive, Err(Rv::MECHANISM_INVALID));
+    let (app, raw) = (&setup.app, &setup.app.raw);
+    let session = app.login(&setup.ring);
+    let derive = M::SHA256_KEY_DERIVATION.into();
+    let may_not = app.secret(session, 20, &[flag(A::SIGN, true)]).unwrap();
+    assert_eq!(raw.derive_key(session, &derive, may_not, &[]), Err(Rv::KEY_FUNCTION_NOT_PERMITTED));
+    let may = app.secret(session, 20, &[flag(A::DERIVE, true)]).unwrap();
+    assert_eq!(raw.derive_key(session, &derive, 0, &[]), Err(Rv::KEY_HANDLE_INVALID));
+    assert_eq!(raw.derive_key(session, &M::SHA256.into(), may, &[]), Err(Rv::MECHANISM_INVALID));
+    let too_long = [ulong(A::VALUE_LEN, 33)];
+    assert!(raw.derive_key(session, &derive, may, &too_long).is_err(), "a digest of 32 bytes gives no 33");
+    raw.derive_key(session, &derive, may, &[ulong(A::VALUE_LEN, 32)]).unwrap();
+    // Without the peer's point there is nothing to agree on.
+    let (_, private) = app.ec(session, curve::P256, &[]).unwrap();
+    let derived = raw.derive_key(session, &M::ECDH1_DERIVE.into(), private, &[]);
+    assert_eq!(derived, Err(Rv::MECHANISM_PARAM_INVALID));
 }
 
 #[test]

@@ -4,6 +4,8 @@ use claviger_protocol::attribute::{self, AttributeRow, DefaultValue, Kind};
 use claviger_protocol::object::{KeyType, ObjectClass};
 use claviger_protocol::template::{Attribute, Value};
 use claviger_protocol::{AttributeType, MechanismType};
+use openssl::hash::MessageDigest;
+use openssl::x509::X509;
 
 use crate::attributes::{Attributes, bytes};
 use crate::crypto::key::Key;
@@ -114,7 +116,10 @@ pub fn complete(
 ) -> Result<()> {
     let (class, key_type) = (built.class()?, built.key_type()?);
     for component in key.public_attributes(class, key_type)? {
-        if attribute::attribute(component.r#type, class, Some(key_type)).is_some() {
+        // A check value that is given empty is not wanted (PKCS#11 3.2, 4.10.2).
+        let unwanted = component.r#type == AttributeType::CHECK_VALUE
+            && built.given.value(component.r#type).is_some_and(|given| *given == bytes(Vec::new()));
+        if attribute::attribute(component.r#type, class, Some(key_type)).is_some() && !unwanted {
             if let Some(given) = built.given.value(component.r#type)
                 && *given != component.value
                 && is_checked(component.r#type)
@@ -135,6 +140,29 @@ pub fn complete(
         let unextractable = local && !attributes.is_true(AttributeType::EXTRACTABLE);
         attributes.set(AttributeType::ALWAYS_SENSITIVE, Value::Bool(sensitive));
         attributes.set(AttributeType::NEVER_EXTRACTABLE, Value::Bool(unextractable));
+    }
+    Ok(())
+}
+
+/// Fills in what the daemon computes for a certificate: its check value, the first 3 bytes of its SHA-1, and its
+/// public key (PKCS#11 3.2, section 4.6.3).
+///
+/// # Errors
+/// `AttributeValueInvalid` for a check value that is not the certificate's.
+pub fn complete_certificate(attributes: &mut Attributes) -> Result<()> {
+    let value = attributes.bytes(AttributeType::VALUE).to_vec();
+    if value.is_empty() {
+        return Ok(());
+    }
+    let digest = openssl::hash::hash(MessageDigest::sha1(), &value)?;
+    match attributes.value(AttributeType::CHECK_VALUE) {
+        None => attributes.set(AttributeType::CHECK_VALUE, bytes(&digest[..3])),
+        Some(Value::Bytes(given)) if given.is_empty() || given[..] == digest[..3] => {}
+        Some(_) => return Err(Error::AttributeValueInvalid),
+    }
+    let public = X509::from_der(&value).and_then(|x509| x509.public_key()?.public_key_to_der());
+    if let (Ok(public), None) = (public, attributes.value(AttributeType::PUBLIC_KEY_INFO)) {
+        attributes.set(AttributeType::PUBLIC_KEY_INFO, bytes(public));
     }
     Ok(())
 }
@@ -217,11 +245,11 @@ fn merge(
     Ok(merged)
 }
 
-/// A template as a map; an attribute named twice contradicts itself.
+/// A template as a map. An attribute named twice counts once, unless it contradicts itself (PKCS#11 3.2, 4.1.1).
 fn collect(template: &[Attribute]) -> Result<Attributes> {
     let mut attributes = Attributes::default();
     for attribute in template {
-        if attributes.value(attribute.r#type).is_some() {
+        if attributes.value(attribute.r#type).is_some_and(|value| *value != attribute.value) {
             return Err(Error::TemplateInconsistent);
         }
         attributes.set(attribute.r#type, attribute.value.clone());

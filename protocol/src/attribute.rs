@@ -200,9 +200,9 @@ const ANY_LENGTH: &[KeyType] = &[
     KeyType::RIPEMD160_HMAC,
     KeyType::HKDF,
     KeyType::HOTP,
-    KeyType::CHACHA20,
-    KeyType::POLY1305,
 ];
+/// Secret keys of one length that carry `CKA_VALUE_LEN` all the same.
+const ONE_LENGTH: &[KeyType] = &[KeyType::CHACHA20, KeyType::POLY1305];
 
 /// Types that encrypt when nothing else is said.
 const CIPHERS: &[KeyType] = &[
@@ -364,6 +364,7 @@ pub const ATTRIBUTES: &[AttributeRow] = &[
         Computed,
     ),
     row(A::VALUE_LEN, Kind::Ulong, SECRET, ANY_LENGTH, CREATE_NOT.and(GENERATE_MUST), Computed),
+    row(A::VALUE_LEN, Kind::Ulong, SECRET, ONE_LENGTH, CREATE_NOT, Computed),
     // RSA (6.1.2, 6.1.3)
     row(A::MODULUS, Kind::Bytes, PUBLIC, RSA, CREATE_MUST.and(GENERATE_NOT), Computed),
     row(A::MODULUS_BITS, Kind::Ulong, PUBLIC, RSA, CREATE_NOT.and(GENERATE_MUST), Computed),

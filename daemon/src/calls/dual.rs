@@ -92,12 +92,12 @@ fn decrypt<T>(
     fed.inspect_err(|_| end(cipher, other))
 }
 
-fn both<T>(cipher: &mut Option<CipherOperation>, other: &mut Option<T>) -> Result<()> {
-    if cipher.is_none() || other.is_none() {
-        end(cipher, other);
-        return Err(Error::OperationNotInitialized);
+/// Refuses when one is missing, which harms neither.
+fn both<T>(cipher: &Option<CipherOperation>, other: &Option<T>) -> Result<()> {
+    match cipher.is_some() && other.is_some() {
+        true => Ok(()),
+        false => Err(Error::OperationNotInitialized),
     }
-    Ok(())
 }
 
 fn end<T>(cipher: &mut Option<CipherOperation>, other: &mut Option<T>) {

@@ -89,8 +89,7 @@ impl Handle for WrapKey {
         let (wrapping_key, key) =
             (wrapping.key(&context.daemon.records)?, target.key(&context.daemon.records)?);
         let material = key.to_material()?;
-        let wrapped =
-            wrap::wrap(row, &self.mechanism.params, &wrapping_key, &material).map_err(as_wrapping_size)?;
+        let wrapped = wrap::wrap(row, &self.mechanism.params, &wrapping_key, &material)?;
         let length = wrapped.len() as u64;
         Ok(match self.room {
             None => Output::Length(length),
@@ -119,8 +118,7 @@ impl Handle for UnwrapKey {
         }
         let unwrapping_key = unwrapping.key(&context.daemon.records)?;
         let length = built.given.ulong(AttributeType::VALUE_LEN);
-        let material = wrap::unwrap(row, &self.mechanism.params, &unwrapping_key, &self.wrapped_key)
-            .map_err(as_unwrapping_size)?;
+        let material = wrap::unwrap(row, &self.mechanism.params, &unwrapping_key, &self.wrapped_key)?;
         let material = if is_unpadded(row) { shortened(row, &wanted(&built)?, material)? } else { material };
         if length.is_some_and(|length| length != material.len() as u64) {
             return Err(Error::TemplateInconsistent);
@@ -136,6 +134,9 @@ impl Handle for DeriveKey {
         let session = context.session(self.session)?;
         let row = context.mechanism(&session, self.mechanism.r#type, mechanism::DERIVE)?;
         let base = context.key(&session, self.base_key, &self.mechanism, row, AttributeType::DERIVE)?;
+        if base.awaits_login {
+            return Err(Error::UserNotLoggedIn);
+        }
         let mut templates = vec![self.template];
         if let Params::Sp800108 { further_keys, .. } = &mut self.mechanism.params {
             templates.append(further_keys);
@@ -348,7 +349,9 @@ impl Context<'_> {
         row: &'static MechanismRow,
         usage: AttributeType,
     ) -> Result<Arc<Object>> {
-        Ok(self.key(session, handle, mechanism, row, usage)?.object)
+        let key = self.key(session, handle, mechanism, row, usage)?;
+        // These functions have no Init after which a context-specific login could come.
+        if key.awaits_login { Err(Error::UserNotLoggedIn) } else { Ok(key.object) }
     }
 }
 
@@ -416,27 +419,10 @@ fn as_wrapping(error: Error) -> Error {
     }
 }
 
-fn as_wrapping_size(error: Error) -> Error {
-    match error {
-        Error::KeySizeRange => Error::WrappingKeySizeRange,
-        Error::DataLenRange => Error::KeySizeRange,
-        error => error,
-    }
-}
-
 fn as_unwrapping(error: Error) -> Error {
     match error {
         Error::KeyHandleInvalid => Error::UnwrappingKeyHandleInvalid,
         Error::KeyTypeInconsistent => Error::UnwrappingKeyTypeInconsistent,
-        error => error,
-    }
-}
-
-fn as_unwrapping_size(error: Error) -> Error {
-    match error {
-        Error::KeySizeRange => Error::UnwrappingKeySizeRange,
-        Error::EncryptedDataInvalid => Error::WrappedKeyInvalid,
-        Error::EncryptedDataLenRange => Error::WrappedKeyLenRange,
         error => error,
     }
 }

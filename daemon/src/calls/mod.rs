@@ -134,6 +134,9 @@ impl Context<'_> {
         }
         let key = object.key(&self.daemon.records)?;
         let awaits_login = attributes.is_true(AttributeType::ALWAYS_AUTHENTICATE);
+        if let crate::object::Home::Version(cell) = &object.home {
+            self.daemon.gate_use(cell, usage, self.application.peer.uid)?;
+        }
         Ok(KeyUse { object, key, awaits_login })
     }
 }

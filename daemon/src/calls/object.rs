@@ -39,6 +39,9 @@ impl Handle for CreateObject {
             template::complete(&mut built, &key, Origin::Create, None)?;
             Some(key)
         } else {
+            if class == ObjectClass::CERTIFICATE {
+                template::complete_certificate(&mut built.attributes)?;
+            }
             None
         };
         Ok(context.keep(&session, built, key, Origin::Create)?.handle)

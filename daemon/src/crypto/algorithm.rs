@@ -74,9 +74,10 @@ pub fn hash_of(mechanism: MechanismType) -> Option<Hash> {
     HASHES.iter().find(|row| row.mechanism == Some(mechanism)).map(|row| row.hash)
 }
 
-/// The hash that a mechanism stands for in a parameter of RSA: those that PKCS#11 has an MGF for.
+/// The hash that a mechanism stands for in a parameter of RSA: the SHA families (RFC 8017, appendix B.1).
 pub fn hash_of_rsa(mechanism: MechanismType) -> Option<Hash> {
-    hash_of(mechanism).filter(|hash| hash_row(*hash).mgf.is_some())
+    let is_truncated = |hash| matches!(hash, Hash::Sha512_224 | Hash::Sha512_256);
+    hash_of(mechanism).filter(|hash| hash_row(*hash).mgf.is_some() || is_truncated(*hash))
 }
 
 /// The hash of a mask generation function.

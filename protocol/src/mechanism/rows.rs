@@ -93,7 +93,7 @@ const BYTES_32: (u64, u64) = (32, 32);
 /// Generic secret sizes as `CKM_GENERIC_SECRET_KEY_GEN` counts them, in bits.
 const SECRET_BITS: (u64, u64) = (SECRET_BYTES.0 * 8, SECRET_BYTES.1 * 8);
 /// Sizes of generic secrets and of keys of HMAC and key derivation, in bytes.
-pub const SECRET_BYTES: (u64, u64) = (1, 4096);
+pub const SECRET_BYTES: (u64, u64) = (1, 16_384);
 
 const fn row(
     r#type: MechanismType,

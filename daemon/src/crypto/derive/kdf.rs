@@ -103,7 +103,7 @@ fn hmac(hash: Hash, key: &[u8], data: &[&[u8]]) -> Result<claviger_protocol::Byt
 }
 
 /// Most iterations that are run for one call: about ten seconds of work.
-const MOST_ITERATIONS: u64 = 10_000_000;
+const MOST_ITERATIONS: u64 = 1 << 24;
 
 /// The pseudo-random functions of PBKDF2, by OpenSSL's names.
 const PRFS: &[(u64, &str)] = &[
