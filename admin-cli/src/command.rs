@@ -38,6 +38,39 @@ const GROUPS: &[Group] = &[
                   --algorithm ec-sign-p256-sha256 --target-key-file invoices.pem",
     },
     Group {
+        path: "keys rotation",
+        about: "New versions from time to time",
+        example: "claviger keys rotation enable invoices --keyring payments --rotation-period 90d",
+    },
+    Group {
+        path: "keys tags",
+        about: "Tags of keys",
+        example: "claviger keys tags set invoices --keyring payments --tags team=billing",
+    },
+    Group {
+        path: "keys bindings",
+        about: "Who uses a key, as its users declare",
+        example: "claviger keys bindings add invoices --keyring payments --product disk --resource-id d-1",
+    },
+    Group {
+        path: "aliases",
+        about: "Other names of keys",
+        example: "claviger aliases create alias/billing --keyring payments --key invoices",
+    },
+    Group { path: "locations", about: "Where key rings are", example: "claviger locations list" },
+    Group {
+        path: "algorithms",
+        about: "What keys can do",
+        example: "claviger algorithms list --purpose asymmetric-signing",
+    },
+    Group { path: "clock", about: "The clock that schedules run on", example: "claviger clock status" },
+    Group { path: "events", about: "What somebody should hear of", example: "claviger events watch" },
+    Group {
+        path: "audit",
+        about: "What was done",
+        example: "claviger audit list --since=-24h --result PERMISSION_DENIED",
+    },
+    Group {
         path: "import-jobs",
         about: "Import jobs: key pairs that wrap key material on its way in",
         example: "claviger import-jobs create june --keyring payments \
@@ -46,8 +79,11 @@ const GROUPS: &[Group] = &[
 ];
 
 /// A verb that this program does alone.
-const LOCAL: &[(&str, &str)] =
-    &[("version", "Print this program's version"), ("completion", "Print a completion script for a shell")];
+const LOCAL: &[(&str, &str)] = &[
+    ("version", "Print this program's version"),
+    ("completion", "Print a completion script for a shell"),
+    ("manual", "Write the manual pages into a directory"),
+];
 
 const GLOBAL_HEADING: &str = "Global options";
 
@@ -57,14 +93,21 @@ pub fn command() -> Command {
         Arg::new("shell").required(true).value_parser(value_parser!(Shell)).help("Shell to complete in");
     let locals = LOCAL.iter().map(|(name, about)| {
         let local = Command::new(*name).about(*about);
-        if *name == "completion" { local.arg(completion.clone()) } else { local }
+        match *name {
+            "completion" => local.arg(completion.clone()),
+            "manual" => local.arg(
+                Arg::new("directory").required(true).value_parser(value_parser!(PathBuf)).help("Directory"),
+            ),
+            _ => local,
+        }
     });
     Command::new(PROGRAM)
         .version(env!("CARGO_PKG_VERSION"))
         .about("Manages the key rings, keys, versions and import jobs of clavigerd")
         .after_help(
             "Exit codes: 0 done, 1 internal, 2 invalid, 3 not built, 4 not found, 5 exists, 6 denied, \
-             7 wrong state or partly failed, 8 etag, 9 limit, 10 no daemon, 11 not confirmed, 12 declined",
+             7 wrong state or partly failed, 8 etag, 9 limit, 10 no daemon, 11 not confirmed, 12 declined, \
+             13 not verified",
         )
         .color(ColorChoice::Never)
         .max_term_width(100)
@@ -104,7 +147,8 @@ pub fn local(path: &str, matches: &ArgMatches) -> Option<String> {
                 PROGRAM,
                 &mut script,
             );
-            String::from_utf8(script).ok()
+            let script = String::from_utf8(script).ok()?;
+            Some(script + crate::completion::names(*matches.get_one::<Shell>("shell")?))
         }
         _ => None,
     }
@@ -151,14 +195,16 @@ fn argument(argument: &Argument) -> Arg {
         ArgumentKind::Positional => arg.value_name(value_name),
         ArgumentKind::PositionalList => arg.value_name(value_name).num_args(1..).action(ArgAction::Append),
         ArgumentKind::Text => option(arg).value_name(value_name),
-        ArgumentKind::Flag => option(arg).action(ArgAction::SetTrue),
+        ArgumentKind::Flag | ArgumentKind::LocalFlag => option(arg).action(ArgAction::SetTrue),
         ArgumentKind::Choice(values) => {
             option(arg).value_name(value_name).value_parser(PossibleValuesParser::new(values))
         }
-        ArgumentKind::File | ArgumentKind::PinFile | ArgumentKind::Local => option(arg)
-            .value_name("FILE")
-            .value_parser(value_parser!(PathBuf))
-            .value_hint(ValueHint::FilePath),
+        ArgumentKind::File | ArgumentKind::PinFile | ArgumentKind::Local | ArgumentKind::Output(_) => {
+            option(arg)
+                .value_name("FILE")
+                .value_parser(value_parser!(PathBuf))
+                .value_hint(ValueHint::FilePath)
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Asking before a destructive verb.
 
-use claviger_protocol::admin::{ArgumentKind, Code, Confirm, Request, Verb, exit};
+use claviger_protocol::admin::{ArgumentKind, ArgumentValue, Code, Confirm, Request, Verb, exit};
 use serde_json::Value;
 
 use crate::Call;
@@ -12,8 +12,33 @@ use crate::print::{last_segment, table};
 use crate::request::{list, related, text};
 
 /// What a person should know of a key before destroying anything of it.
-const KEY_FACTS: &[&str] =
-    &["name", "purpose", "keyState", "primary.name", "lastUseTime", "destroyScheduledDuration"];
+const KEY_FACTS: &[&str] = &[
+    "name",
+    "purpose",
+    "keyState",
+    "primary.name",
+    "lastUseTime",
+    "destroyScheduledDuration",
+    "deletionProtection",
+];
+
+/// What the destruction of a key means.
+const LOSS: &str = "When its time comes, everything that was encrypted with it can never be read again, programs \
+                    that use it fail, and what the law has you keep may be lost. Until then it can be restored.";
+
+/// True when a verb about versions is about several, or about the primary one.
+fn disables_primary(request: &Request, client: &mut Client) -> Result<bool> {
+    let versions = list(request, "versions").unwrap_or_default();
+    if versions.len() > 1 {
+        return Ok(true);
+    }
+    let mut about_key = related(request, &[("keyring", "keyring")]);
+    let key = text(request, "key").unwrap_or_default().to_owned();
+    about_key.arguments.push(("names".to_owned(), ArgumentValue::List(vec![key])));
+    let key = client.call(command::verb("keys describe"), &about_key)?;
+    let primary = key.pointer("/primary/name").and_then(Value::as_str).map(last_segment);
+    Ok(primary.is_some() && versions.iter().any(|version| Some(last_segment(version)) == primary))
+}
 
 /// Whether the person must be asked before the verb is sent.
 ///
@@ -22,12 +47,14 @@ const KEY_FACTS: &[&str] =
 pub fn asks(verb: &Verb, options: &Options, interactive: bool) -> Result<bool> {
     match verb.confirm {
         Confirm::No => Ok(false),
-        Confirm::TypeName if options.yes => Ok(false),
-        Confirm::TypeName if options.quiet => {
+        _ if options.yes => Ok(false),
+        // Whether it asks depends on what it is about: see `ask`.
+        Confirm::AskPrimary => Ok(true),
+        _ if options.quiet => {
             Err(Error::new(exit::DECLINED, "nothing was done: --quiet answers the confirmation with no"))
         }
-        Confirm::TypeName if interactive => Ok(true),
-        Confirm::TypeName => Err(Error::new(
+        _ if interactive => Ok(true),
+        _ => Err(Error::new(
             exit::CONFIRMATION_NEEDED,
             format!(
                 "nothing was done: there is no terminal to confirm {} on; pass --yes to confirm",
@@ -42,6 +69,22 @@ pub fn asks(verb: &Verb, options: &Options, interactive: bool) -> Result<bool> {
 /// # Errors
 /// The person typed something else, or the key does not exist.
 pub fn ask(call: &mut Call<'_, '_>, request: &Request, client: &mut Client) -> Result<()> {
+    if call.verb.confirm == Confirm::AskPrimary {
+        if !disables_primary(request, client)? {
+            return Ok(());
+        }
+        let strict = Verb { confirm: Confirm::Ask, ..*call.verb };
+        asks(&strict, &call.options, call.console.interactive)?;
+    }
+    if matches!(call.verb.confirm, Confirm::Ask | Confirm::AskPrimary) {
+        call.console.say(&format!("claviger {}: {}.", call.verb.path, call.verb.about));
+        show(call, request, client)?;
+        let answer = call.console.ask("Go on (y/N)? ")?;
+        return match answer.trim().to_lowercase().as_str() {
+            "y" | "yes" => Ok(()),
+            _ => Err(Error::new(exit::DECLINED, "nothing was done: the answer was not yes")),
+        };
+    }
     let expected = expected(call.verb, request);
     call.console.say(&format!("claviger {}: {}.", call.verb.path, call.verb.about));
     show(call, request, client)?;
@@ -71,20 +114,38 @@ fn expected(verb: &Verb, request: &Request) -> String {
 }
 
 fn show(call: &mut Call<'_, '_>, request: &Request, client: &mut Client) -> Result<()> {
+    let named: Vec<String> = match list(request, "names") {
+        Some(names) => names.to_vec(),
+        None => text(request, "key").or(text(request, "name")).map(str::to_owned).into_iter().collect(),
+    };
+    if named.is_empty() {
+        return Ok(());
+    }
+    let mut about_keys = related(request, &[("keyring", "keyring")]);
+    about_keys.arguments.push(("names".to_owned(), ArgumentValue::List(named)));
+    let Some(keys) = look(call, client, "keys describe", &about_keys)? else { return Ok(()) };
+    let columns = command::verb("keys describe").columns;
+    if let Some(keys) = keys.as_array() {
+        call.console.say(table::rows(keys, columns, Some(table::WIDTH)).trim_end());
+    } else {
+        let facts: serde_json::Map<String, Value> = KEY_FACTS
+            .iter()
+            .filter_map(|field| Some(((*field).to_owned(), crate::print::field(&keys, field)?.clone())))
+            .collect();
+        call.console.say(table::list(&Value::Object(facts), columns).trim_end());
+    }
+    if call.verb.confirm == Confirm::TypeName {
+        call.console.say(LOSS);
+    }
     if text(request, "key").is_none() {
         return Ok(());
     }
-    let key = related(request, &[("key", "name"), ("keyring", "keyring")]);
-    let Some(key) = look(call, client, "keys describe", &key)? else { return Ok(()) };
-    let facts: serde_json::Map<String, Value> = KEY_FACTS
-        .iter()
-        .filter_map(|field| Some(((*field).to_owned(), crate::print::field(&key, field)?.clone())))
-        .collect();
-    call.console.say(table::list(&Value::Object(facts), command::verb("keys describe").columns).trim_end());
     let versions = related(request, &[("key", "key"), ("keyring", "keyring")]);
     let Some(versions) = look(call, client, "keys versions list", &versions)? else { return Ok(()) };
     let named = list(request, "versions");
     let lost: Vec<Value> = versions
+        .get("items")
+        .unwrap_or(&versions)
         .as_array()
         .into_iter()
         .flatten()
@@ -120,7 +181,7 @@ fn look(
 mod tests {
     use std::sync::mpsc;
 
-    use claviger_protocol::admin::{ArgumentValue, Failure, Reply};
+    use claviger_protocol::admin::{Failure, Reply};
 
     use super::*;
     use crate::fake::{Daemon, document, run};

@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 use crate::error::{Error, Result};
 
 /// The longest file that an argument may name, in bytes.
-pub const MAX_FILE_BYTES: usize = 64 << 10;
+pub const MAX_FILE_BYTES: usize = 192 << 10;
 
 /// The name that means stdin.
 const STDIN: &str = "-";
@@ -133,7 +133,7 @@ mod tests {
         write(&path, &vec![7; MAX_FILE_BYTES + 1]).unwrap();
         let error = Files::default().read(&path).err().unwrap();
         assert_eq!(error.exit, 2);
-        assert!(error.message.ends_with("is longer than 64 KiB"));
+        assert!(error.message.ends_with("is longer than 192 KiB"));
         assert_eq!(Files::default().read(&directory.path().join("none")).err().unwrap().exit, 2);
     }
 }

@@ -44,7 +44,10 @@ pub fn run(call: &mut Call<'_, '_>) -> Result<u8> {
         request.arguments.push(("wrapped-key-file".to_owned(), ArgumentValue::Bytes(blob)));
     }
     let version = client.call(call.verb, &request)?;
-    let version = finished(call, &mut client, &request, version)?;
+    let version = match call.local_flag("async") {
+        true => version,
+        false => finished(call, &mut client, &request, version)?,
+    };
     print::print(call, &version)?;
     match wait::state(&version) {
         "IMPORT_FAILED" => {

@@ -8,12 +8,14 @@
 //! * [`request`], [`file`] arguments and files as a request
 //! * [`client`] the socket
 //! * [`confirm`] asking
-//! * [`import`], [`key_file`], [`wrap`]; [`public_key`]; [`wait`] the verbs that do more than send
+//! * [`import`], [`key_file`], [`wrap`]; [`public_key`]; [`wait`]; [`watch`]; [`list`] the verbs that do more than send
+//! * [`output`] bytes of an answer into files; [`completion`], [`manual`] help outside of the program
 //! * [`print`], [`outcome`], [`error`] what the person sees and the exit code
 #![forbid(unsafe_code)]
 
 mod client;
 mod command;
+mod completion;
 mod confirm;
 mod console;
 mod error;
@@ -22,12 +24,16 @@ mod fake;
 mod file;
 mod import;
 mod key_file;
+mod list;
+mod manual;
 mod options;
 mod outcome;
+mod output;
 mod print;
 mod public_key;
 mod request;
 mod wait;
+mod watch;
 mod wrap;
 
 use std::ffi::OsString;
@@ -35,7 +41,7 @@ use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
 use clap::ArgMatches;
-use claviger_protocol::admin::Verb;
+use claviger_protocol::admin::{Argument, ArgumentKind, Verb};
 
 use crate::client::Client;
 use crate::console::Console;
@@ -52,6 +58,20 @@ struct Call<'a, 'c> {
     console: &'a mut Console<'c>,
 }
 
+impl Call<'_, '_> {
+    /// True when a flag of the program's own is given.
+    fn local_flag(&self, name: &str) -> bool {
+        let has = |argument: &Argument| argument.name == name && argument.kind == ArgumentKind::LocalFlag;
+        self.verb.arguments.iter().any(has) && self.matches.get_flag(name)
+    }
+
+    /// True when the verb carries checksums, and the person did not say no.
+    fn sends_checksums(&self) -> bool {
+        self.verb.arguments.iter().any(|argument| argument.name == "skip-integrity-verification")
+            && !self.local_flag("skip-integrity-verification")
+    }
+}
+
 /// Does a verb and answers with the exit code.
 type Handler = fn(&mut Call<'_, '_>) -> Result<u8>;
 
@@ -60,6 +80,8 @@ const OWN: &[(&str, Handler)] = &[
     ("keys versions import", import::run),
     ("keys versions get-public-key", public_key::run),
     ("import-jobs wait", wait::run),
+    ("events watch", watch::events),
+    ("audit tail", watch::records),
 ];
 
 fn main() -> ExitCode {
@@ -90,6 +112,9 @@ fn run(line: impl IntoIterator<Item = OsString>, console: &mut Console<'_>) -> u
 
 fn dispatch(matches: &ArgMatches, console: &mut Console<'_>) -> Result<u8> {
     let (path, matches) = command::leaf(matches);
+    if path == "manual" {
+        return manual::write(matches, console);
+    }
     if let Some(text) = command::local(&path, matches) {
         console.data(text.as_bytes())?;
         return Ok(0);
@@ -108,7 +133,10 @@ fn send_and_print(call: &mut Call<'_, '_>) -> Result<u8> {
     if asks {
         confirm::ask(call, &request, &mut client)?;
     }
+    if list::is_list(call.verb) {
+        return list::run(call, &request, &mut client);
+    }
     let document = client.call(call.verb, &request)?;
-    print::print(call, &document)?;
+    output::finish(call, &document)?;
     outcome::of(&document)
 }

@@ -19,7 +19,15 @@ pub fn build(call: &mut Call<'_, '_>) -> Result<Request> {
     let mut request = Request::default();
     for argument in call.verb.arguments {
         if let Some(value) = value(call, argument.name, argument.kind)? {
+            let checksum = match (&value, argument.kind) {
+                (ArgumentValue::Bytes(bytes), ArgumentKind::File) if call.sends_checksums() => {
+                    let checksum = crc32c::crc32c(bytes).to_string();
+                    Some((format!("{}-crc32c", argument.name), ArgumentValue::Text(checksum)))
+                }
+                _ => None,
+            };
             request.arguments.push((argument.name.to_owned(), value));
+            request.arguments.extend(checksum);
         }
     }
     for name in SCOPE {
@@ -41,7 +49,14 @@ fn value(call: &mut Call<'_, '_>, name: &str, kind: ArgumentKind) -> Result<Opti
         }
         ArgumentKind::Flag => matches.get_flag(name).then_some(ArgumentValue::Flag),
         ArgumentKind::File => match matches.get_one::<PathBuf>(name) {
-            Some(path) => Some(ArgumentValue::Bytes(call.files.read(path)?.bytes)),
+            Some(path) => {
+                let bytes = call.files.read(path)?.bytes;
+                Some(ArgumentValue::Bytes(if call.local_flag("base64") {
+                    decoded(path, &bytes)?
+                } else {
+                    bytes
+                }))
+            }
             None => None,
         },
         ArgumentKind::PinFile => match matches.get_one::<PathBuf>(name) {
@@ -57,8 +72,17 @@ fn value(call: &mut Call<'_, '_>, name: &str, kind: ArgumentKind) -> Result<Opti
             }
             None => None,
         },
-        ArgumentKind::Local => None,
+        ArgumentKind::Local | ArgumentKind::LocalFlag | ArgumentKind::Output(_) => None,
     })
+}
+
+/// The bytes that base64 text means.
+fn decoded(path: &std::path::Path, text: &[u8]) -> Result<claviger_protocol::Bytes> {
+    let text: String =
+        text.iter().filter(|byte| !byte.is_ascii_whitespace()).map(|byte| char::from(*byte)).collect();
+    openssl::base64::decode_block(&text)
+        .map(claviger_protocol::Bytes::from)
+        .map_err(|_| crate::error::Error::usage(format!("{} holds no base64 text", path.display())))
 }
 
 /// A request about what this one is about: arguments under their new names, and the scope.

@@ -199,7 +199,7 @@ fn a_version_goes_through_its_states_and_nowhere_else() {
     assert!(restored.get("destroyTime").is_none());
     assert_eq!(item(verb("enable"))["state"], "ENABLED");
     // Several: what can be done is done, and the exit code says that not all was.
-    let several = admin.run("keys versions disable 1 2 --key key");
+    let several = admin.run("keys versions disable 1 2 --key key --yes");
     assert_eq!(several.code, Some(7));
     let items: Value = serde_json::from_str(&several.stdout).unwrap();
     assert_eq!((&items[0]["ok"], &items[1]["ok"]), (&json!(true), &json!(false)));

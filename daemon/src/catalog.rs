@@ -4,6 +4,7 @@
 //! reads, commits to the store, and only then puts the new records here, so nobody ever sees what is not durable.
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, RwLock};
 
 use crate::error::{Error, Result};
@@ -11,6 +12,7 @@ use crate::kms::algorithm::Purpose;
 use crate::kms::record::{Counters, CryptoKey, ImportJob, RingName, Uid, Version};
 use crate::kms::state::{VersionState, effective_state};
 use crate::kms::time::Time;
+use crate::kms::usage::Usage;
 use crate::lock;
 use crate::token::Token;
 
@@ -29,6 +31,10 @@ struct State {
     keys: HashMap<Uid, Arc<KeyCell>>,
     key_ids: BTreeMap<(Uid, String), Arc<KeyCell>>,
     jobs: BTreeMap<(Uid, String), Arc<ImportJob>>,
+    /// Versions that are scheduled for destruction, by uid.
+    scheduled: HashMap<Uid, Arc<VersionCell>>,
+    /// Keys by project, location and alias.
+    aliases: BTreeMap<(String, String, String), Arc<KeyCell>>,
 }
 
 /// A key with its versions.
@@ -57,6 +63,8 @@ pub struct VersionCell {
     pub made_by_key_service: bool,
     /// PKCS#11 mechanisms may use it. Keys of the key service that encrypt do so in its own format alone.
     pub raw_use: bool,
+    /// How it was used.
+    pub usage: Usage,
     record: RwLock<Arc<Version>>,
 }
 
@@ -107,6 +115,7 @@ impl KeyCell {
             name: self.version_name(version.number),
             made_by_key_service: !key.made_by_pkcs11,
             raw_use: key.made_by_pkcs11 || key.purpose != Purpose::EncryptDecrypt,
+            usage: Usage::default(),
             record: RwLock::new(Arc::new(version)),
         });
         lock::write(&self.versions).insert(cell.number, cell.clone());
@@ -221,5 +230,52 @@ impl Catalog {
     /// Adds an import job, or puts its changed record in place.
     pub fn put_job(&self, job: ImportJob) {
         lock::write(&self.state).jobs.insert((job.ring, job.id.clone()), Arc::new(job));
+    }
+
+    /// Up to `limit` keys of a ring, by id, behind this id.
+    pub fn keys_after(&self, ring: &Uid, after: &str, limit: usize) -> Vec<Arc<KeyCell>> {
+        let state = lock::read(&self.state);
+        let from = (Bound::Excluded((*ring, after.to_owned())), Bound::Unbounded);
+        let range = state.key_ids.range(from).take_while(|((r, _), _)| r == ring);
+        range.take(limit).map(|(_, key)| key.clone()).collect()
+    }
+
+    /// All versions that are scheduled for destruction.
+    pub fn scheduled(&self) -> Vec<Arc<VersionCell>> {
+        lock::read(&self.state).scheduled.values().cloned().collect()
+    }
+
+    /// Notes that a version is scheduled for destruction.
+    pub fn schedule(&self, cell: &Arc<VersionCell>) {
+        lock::write(&self.state).scheduled.insert(cell.uid, cell.clone());
+    }
+
+    /// Notes that a version is no longer scheduled for destruction.
+    pub fn unschedule(&self, cell: &VersionCell) {
+        lock::write(&self.state).scheduled.remove(&cell.uid);
+    }
+
+    /// The key with an alias in a location.
+    pub fn key_by_alias(&self, project: &str, location: &str, alias: &str) -> Option<Arc<KeyCell>> {
+        let place = (project.to_owned(), location.to_owned(), alias.to_owned());
+        lock::read(&self.state).aliases.get(&place).cloned()
+    }
+
+    /// Points an alias to a key, or to none.
+    pub fn set_alias(&self, project: &str, location: &str, alias: &str, key: Option<Arc<KeyCell>>) {
+        let place = (project.to_owned(), location.to_owned(), alias.to_owned());
+        let mut state = lock::write(&self.state);
+        match key {
+            Some(key) => state.aliases.insert(place, key),
+            None => state.aliases.remove(&place),
+        };
+    }
+
+    /// All aliases of a location with their keys, by alias.
+    pub fn aliases(&self, project: &str, location: &str) -> Vec<(String, Arc<KeyCell>)> {
+        let state = lock::read(&self.state);
+        let from = (project.to_owned(), location.to_owned(), String::new());
+        let here = state.aliases.range(from..).take_while(|((p, l, _), _)| p == project && l == location);
+        here.map(|((_, _, alias), key)| (alias.clone(), key.clone())).collect()
     }
 }

@@ -1,15 +1,25 @@
 //! The daemon's state, shared by all connections.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
+
+use serde_json::json;
 
 use crate::access::pin::Pepper;
 use crate::application::Applications;
-use crate::catalog::Catalog;
+use crate::audit::{Audit, Principal};
+use crate::catalog::{Catalog, VersionCell};
 use crate::error::Result;
+use crate::events::{Events, Name};
 use crate::handle::Handles;
+use crate::kms::clock::{self, CLOCK, Mark};
+use crate::kms::settings::Settings;
 use crate::kms::time::Time;
-use crate::store::{Records, RootKey, label};
+use crate::store::{Change, Records, RootKey, Tree, label};
+
+/// Place of the clock's [`Mark`] in the store.
+const CLOCK_MARK: &[u8] = b"clock";
 
 /// Everything that lives as long as the daemon.
 pub struct Daemon {
@@ -25,6 +35,16 @@ pub struct Daemon {
     pub handles: Handles,
     /// When the daemon started.
     pub started: Instant,
+    /// What the configuration says about the life of keys.
+    pub settings: Settings,
+    /// The audit log.
+    pub audit: Audit,
+    /// What somebody should hear of.
+    pub events: Events,
+    /// The leap of the clock that is held has been told of.
+    pub leap_told: AtomicBool,
+    /// Versions whose use is not in the store yet.
+    pub used: Mutex<Vec<Arc<VersionCell>>>,
 }
 
 impl Daemon {
@@ -33,6 +53,15 @@ impl Daemon {
     /// # Errors
     /// What reading the store gives.
     pub fn new(records: Records, root: &RootKey) -> Result<Arc<Daemon>> {
+        let settings = Settings { any_location: true, ..Settings::default() };
+        Daemon::with(records, root, settings, Audit::in_memory())
+    }
+
+    /// A daemon over an open store, with settings and an audit log.
+    ///
+    /// # Errors
+    /// What reading the store gives.
+    pub fn with(records: Records, root: &RootKey, settings: Settings, audit: Audit) -> Result<Arc<Daemon>> {
         let daemon = Daemon {
             records,
             catalog: Catalog::default(),
@@ -40,11 +69,53 @@ impl Daemon {
             pepper: Pepper::new(root.subkey(label::PIN_PEPPER)?),
             handles: Handles::new()?,
             started: Instant::now(),
+            settings,
+            audit,
+            events: Events::default(),
+            leap_told: AtomicBool::new(false),
+            used: Mutex::default(),
         };
         daemon.load()?;
         let daemon = Arc::new(daemon);
         daemon.destroy_due(Time::now())?;
+        daemon.announce_destructions(Time::now())?;
         daemon.resume_import_jobs();
         Ok(daemon)
+    }
+
+    /// Starts the clock where the last run left it.
+    ///
+    /// # Errors
+    /// What reading the store gives.
+    pub fn start_clock(records: &Records, settings: &Settings) -> Result<bool> {
+        let mark = records.get::<Mark>(Tree::Meta, CLOCK_MARK)?;
+        Ok(CLOCK.start(settings.trust(), mark, clock::reading()))
+    }
+
+    /// Keeps the clock's mark, every minute and at the end.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub fn keep_clock(&self) -> Result<()> {
+        let held = CLOCK.tick(clock::reading());
+        match (self.leap_told.swap(held, Ordering::AcqRel), held) {
+            (false, true) => self.tell_of_leap(),
+            (true, false) => self.raise(Name::ClockAccepted, "Daemon", "clock", &Principal::Timer, json!({})),
+            _ => {}
+        }
+        let mut change = Change::new();
+        change.put(Tree::Meta, CLOCK_MARK, &CLOCK.mark(clock::reading()))?;
+        Ok(self.records.commit(change)?)
+    }
+
+    /// Says that the clock has leapt, once for each leap.
+    pub fn tell_of_leap(&self) {
+        self.leap_told.store(true, Ordering::Release);
+        let status = CLOCK.status(clock::reading());
+        let details = json!({
+            "believedTime": status.believed.rfc3339(),
+            "wallTime": status.wall.rfc3339(),
+        });
+        self.raise(Name::ClockJump, "Daemon", "clock", &Principal::Timer, details);
     }
 }

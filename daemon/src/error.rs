@@ -151,6 +151,8 @@ errors! {
     KeyFunctionNotPermitted => KEY_FUNCTION_NOT_PERMITTED, PermissionDenied, DEBUG;
     #[error("{version} is not enabled, current state is: {state}.")]
     VersionNotEnabled { version: String, state: &'static str } => KEY_FUNCTION_NOT_PERMITTED, FailedPrecondition, INFO;
+    #[error("{version} is not enabled, current state is: DESTROY_SCHEDULED.")]
+    VersionScheduled { version: String } => KEY_HANDLE_INVALID, FailedPrecondition, WARN;
     #[error("the key cannot be wrapped this way")]
     KeyNotWrappable => KEY_NOT_WRAPPABLE, FailedPrecondition, DEBUG;
     #[error("the key is unextractable")]
@@ -205,6 +207,12 @@ errors! {
     NotFound { resource: String } => OBJECT_HANDLE_INVALID, NotFound, DEBUG;
     #[error("{resource} already exists")]
     AlreadyExists { resource: String } => ATTRIBUTE_VALUE_INVALID, AlreadyExists, DEBUG;
+    #[error("{resource} is protected from deletion: {reason}")]
+    Protected { resource: String, reason: String } => ACTION_PROHIBITED, FailedPrecondition, INFO;
+    #[error("{resource} is archived: it makes nothing new")]
+    Archived { resource: String } => KEY_FUNCTION_NOT_PERMITTED, FailedPrecondition, INFO;
+    #[error("{resource} is bound to {bindings}: unbind it, or destroy it with force-bound")]
+    Bound { resource: String, bindings: String } => ACTION_PROHIBITED, FailedPrecondition, INFO;
     #[error("{message}")]
     FailedPrecondition { message: String } => ACTION_PROHIBITED, FailedPrecondition, DEBUG;
     #[error("{resource} has value {state} in field {field}.")]

@@ -13,12 +13,14 @@
 //! * [`access`]: PINs and lockout
 //! * [`crypto`]: recipes to OpenSSL
 //! * [`store`]: durable, sealed records
+//! * [`audit`], [`events`]: what happened, for later and for now
 //! * [`error`]: every fact that stops a call
 
 pub mod access;
 pub mod admin;
 pub mod application;
 pub mod attributes;
+pub mod audit;
 pub mod builtin;
 pub mod calls;
 pub mod catalog;
@@ -27,6 +29,7 @@ pub mod connection;
 pub mod crypto;
 pub mod daemon;
 pub mod error;
+pub mod events;
 pub mod handle;
 pub mod kms;
 pub mod lock;

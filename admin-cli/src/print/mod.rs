@@ -71,6 +71,35 @@ pub fn print(call: &mut Call<'_, '_>, document: &Value) -> Result<()> {
     Ok(())
 }
 
+/// Prints one page of a list that may have several. The whole looks as if it had come at once.
+///
+/// # Errors
+/// Stdout cannot be written.
+pub fn page(call: &mut Call<'_, '_>, items: &Value, first: bool, last: bool) -> Result<()> {
+    if first && last {
+        return print(call, items);
+    }
+    let width = call.console.out_is_terminal.then_some(table::WIDTH);
+    let text = render(&call.options.format, call.verb.columns, items, width)?;
+    let text = match call.options.format {
+        // Between the brackets of the first page and of the last, commas.
+        Format::Json => {
+            let inner = text.trim_end().trim_start_matches('[').trim_end_matches(']').trim_end();
+            let start = if first { "[" } else { "," };
+            let end = if last { "\n]\n" } else { "" };
+            let inner = if items.as_array().is_some_and(Vec::is_empty) { "" } else { inner };
+            let start = if inner.is_empty() && !first { "" } else { start };
+            format!("{start}{inner}{end}")
+        }
+        Format::Table | Format::Csv if !first => {
+            text.split_once('\n').map_or(String::new(), |(_, rest)| rest.to_owned())
+        }
+        Format::Yaml if items.as_array().is_some_and(Vec::is_empty) => String::new(),
+        _ => text,
+    };
+    call.console.data(text.as_bytes())
+}
+
 /// The document as text, with a line break at its end. `width`: tables are cut to so many characters.
 fn render(format: &Format, columns: &[Column], document: &Value, width: Option<usize>) -> Result<String> {
     let internal = |error: String| Error::code(Code::Internal, format!("cannot print the answer: {error}"));

@@ -9,6 +9,9 @@ use crate::kms::algorithm::quoted;
 /// Arguments that every verb takes: where names without a path are looked for.
 const SCOPE: &[&str] = &["project", "location"];
 
+/// What is behind a file's name in the name of its checksum.
+const CHECKSUM: &str = "-crc32c";
+
 /// What a verb was given: arguments that its row has, each once, of the right kind.
 pub struct Args(Vec<(String, ArgumentValue)>);
 
@@ -27,6 +30,7 @@ impl Args {
             let row = verb.arguments.iter().find(|row| row.name == name);
             let kind = match row {
                 Some(row) => row.kind,
+                None if is_checksum(verb, &name) => ArgumentKind::Text,
                 None if SCOPE.contains(&name.as_str()) => ArgumentKind::Text,
                 None => return refuse(format!("{} has no argument {}", verb.path, quoted(&name))),
             };
@@ -72,6 +76,31 @@ impl Args {
         }
     }
 
+    /// A file whose checksum, if one came, was right; and whether one came.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for a wrong checksum.
+    pub fn checked_bytes(&self, name: &str) -> Result<Option<(&Bytes, bool)>> {
+        let Some(bytes) = self.bytes(name) else { return Ok(None) };
+        let Some(said) = self.text(&format!("{name}{CHECKSUM}")) else { return Ok(Some((bytes, false))) };
+        match said.parse::<u32>() {
+            Ok(said) if said == crc32c::crc32c(bytes) => Ok(Some((bytes, true))),
+            _ => refuse(format!("the checksum of {name} is wrong: it was changed on its way")),
+        }
+    }
+
+    /// A number, if it is given.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for text that is no number of this type.
+    pub fn number<T: std::str::FromStr>(&self, name: &str) -> Result<Option<T>> {
+        let parse = |text: &str| {
+            let message = format!("{name} is {}, which is no number that fits", quoted(text));
+            text.parse().map_err(|_| Error::InvalidArgument { message })
+        };
+        self.text(name).map(parse).transpose()
+    }
+
     /// Texts that may be several; none are given: empty.
     pub fn list(&self, name: &str) -> &[String] {
         match self.value(name) {
@@ -83,6 +112,14 @@ impl Args {
     fn value(&self, name: &str) -> Option<&ArgumentValue> {
         self.0.iter().find(|(given, _)| given == name).map(|(_, value)| value)
     }
+}
+
+/// True for the CRC32C of a file that the verb takes.
+fn is_checksum(verb: &Verb, name: &str) -> bool {
+    let file = name.strip_suffix(CHECKSUM);
+    file.is_some_and(|file| {
+        verb.arguments.iter().any(|row| row.name == file && row.kind == ArgumentKind::File)
+    })
 }
 
 /// The value if it is of this kind, choices in the spelling of the row; else why not.
@@ -101,7 +138,7 @@ fn checked(kind: ArgumentKind, value: ArgumentValue) -> std::result::Result<Argu
                 Err(format!("is {}, which is none of {}", quoted(&text), choices.join(", ")))
             }
         }
-        (Local, _) => Err("is never sent to the daemon".to_owned()),
+        (Local | LocalFlag | Output(_), _) => Err("is never sent to the daemon".to_owned()),
         _ => Err("is of another kind".to_owned()),
     }
 }

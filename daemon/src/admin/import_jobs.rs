@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::{Call, json};
+use super::{Call, json, listing};
 use crate::error::{Error, Result};
 use crate::kms::algorithm::ProtectionLevel;
 use crate::kms::import::{ImportMethod, NewImportJob, effective_state, job_name};
@@ -31,7 +31,13 @@ pub fn create(call: &Call<'_>) -> Result<Value> {
 /// `import-jobs list`: by name.
 pub fn list(call: &Call<'_>) -> Result<Value> {
     let token = call.ring("keyring")?;
-    call.daemon.catalog.jobs(&token.uid).iter().map(|job| json::job(&token, job, call.now)).collect()
+    let parent = token.ring().name.to_string();
+    listing::page(call, &parent, listing::JOB_FIELDS, |after, count| {
+        let jobs = call.daemon.catalog.jobs(&token.uid);
+        let behind = jobs.iter().filter(|job| job.id.as_str() > after).take(count);
+        // A public key that cannot be shown is left out; describe says why.
+        behind.filter_map(|job| Some((job.id.clone(), json::job(&token, job, call.now).ok()?))).collect()
+    })
 }
 
 /// `import-jobs describe`

@@ -9,7 +9,7 @@ use crate::catalog::{KeyCell, VersionCell};
 use crate::error::{Error, Result};
 use crate::kms::algorithm::{Algorithm, ProtectionLevel};
 use crate::kms::import::{effective_state, job_name, reimport_eligible};
-use crate::kms::record::{ImportJob, P11Destroy, Profile};
+use crate::kms::record::{Binding, ImportJob, P11Destroy, Profile};
 use crate::kms::state::{ImportJobState, VersionState};
 use crate::kms::time::Time;
 use crate::token::Token;
@@ -59,7 +59,6 @@ pub fn ring(token: &Token) -> Value {
 pub fn key(cell: &KeyCell, now: Time) -> Value {
     let key = cell.record();
     let primary = key.primary.and_then(|number| cell.version(number));
-    let labels: Map<_, _> = key.labels.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
     object([
         ("name", json!(cell.name)),
         ("purpose", json!(key.purpose.name())),
@@ -67,8 +66,17 @@ pub fn key(cell: &KeyCell, now: Time) -> Value {
         ("keyState", json!(key_state(cell, now))),
         ("primary", primary.map_or(Value::Null, |version| self::version(cell, &version, now))),
         ("createTime", time(Some(key.create_time))),
-        ("labels", Value::Object(labels)),
+        ("labels", pairs(&key.labels)),
+        ("tags", pairs(&key.care.tags)),
+        ("displayName", json!(key.care.display_name)),
         ("description", json!(key.description)),
+        ("aliases", key.care.aliases.iter().map(|alias| json!(alias.id)).collect()),
+        ("deletionProtection", json!(key.care.protection.is_some())),
+        ("deletionProtectionReason", json!(key.care.protection)),
+        ("archived", json!(key.care.archived)),
+        ("rotationPeriod", key.care.rotation_period_millis.map_or(Value::Null, duration)),
+        ("nextRotationTime", time(key.care.next_rotation_time)),
+        ("lastUseTime", time(last_use(cell))),
         ("importOnly", json!(key.import_only)),
         ("destroyScheduledDuration", duration(key.destroy_scheduled_millis)),
         ("madeByPkcs11", json!(key.made_by_pkcs11)),
@@ -76,10 +84,32 @@ pub fn key(cell: &KeyCell, now: Time) -> Value {
     ])
 }
 
+fn pairs(pairs: &[(String, String)]) -> Value {
+    Value::Object(pairs.iter().map(|(name, value)| (name.clone(), json!(value))).collect())
+}
+
+/// When any version of a key was last used.
+pub fn last_use(cell: &KeyCell) -> Option<Time> {
+    cell.versions().iter().filter_map(|version| version.usage.shown().last).map(|(time, ..)| time).max()
+}
+
+/// A declared use.
+pub fn binding(binding: &Binding) -> Value {
+    object([
+        ("product", json!(binding.product)),
+        ("resourceId", json!(binding.resource_id)),
+        ("note", json!(binding.note)),
+        ("createTime", time(Some(binding.create_time))),
+    ])
+}
+
 /// What a key's versions come to, in the words of clouds that give keys a state.
-fn key_state(cell: &KeyCell, now: Time) -> &'static str {
+pub fn key_state(cell: &KeyCell, now: Time) -> &'static str {
     let states: Vec<_> = cell.versions().iter().map(|version| version.state(now)).collect();
     let key = cell.record();
+    if key.care.archived {
+        return "ARCHIVED";
+    }
     let awaits_import = states.is_empty() && key.import_only;
     if states.contains(&VersionState::Enabled) {
         "ENABLED"
@@ -109,6 +139,7 @@ pub fn version(key: &KeyCell, cell: &VersionCell, now: Time) -> Value {
         ("generateTime", time(record.generate_time)),
         ("destroyTime", only_in(VersionState::DestroyScheduled, time(record.destroy_time))),
         ("destroyEventTime", only_in(VersionState::Destroyed, time(record.destroy_event_time))),
+        ("materialErasedTime", only_in(VersionState::Destroyed, time(record.destroy_event_time))),
         ("importJob", json!(record.import_job)),
         ("importTime", time(record.import_time)),
         (
@@ -197,12 +228,13 @@ fn template(algorithm: Algorithm, level: ProtectionLevel) -> Value {
     json!({"algorithm": algorithm.name(), "protectionLevel": level.name()})
 }
 
-fn time(time: Option<Time>) -> Value {
+/// A time, or nothing.
+pub fn time(time: Option<Time>) -> Value {
     time.map_or(Value::Null, |time| json!(time.rfc3339()))
 }
 
-/// `2592000s`.
-fn duration(millis: u64) -> Value {
+/// A duration: `2592000s`.
+pub fn duration(millis: u64) -> Value {
     json!(match millis % 1000 {
         0 => format!("{}s", millis / 1000),
         rest => format!("{}.{rest:03}s", millis / 1000),

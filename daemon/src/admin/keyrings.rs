@@ -2,10 +2,11 @@
 
 use serde_json::Value;
 
-use super::{Call, json};
+use super::{Call, json, listing};
 use crate::error::{Error, Result};
 use crate::kms::record::{P11Destroy, Profile};
 use crate::kms::rings::NewRing;
+use crate::token::Token;
 
 /// `keyrings create`
 pub fn create(call: &Call<'_>) -> Result<Value> {
@@ -17,6 +18,7 @@ pub fn create(call: &Call<'_>) -> Result<Value> {
         p11_destroy: chosen(json::P11_DESTROY, args.text("p11-destroy"))?.unwrap_or(P11Destroy::Schedule),
         so_pin: args.bytes("so-pin-file").map(|pin| &pin[..]),
         user_pin: args.bytes("user-pin-file").map(|pin| &pin[..]),
+        slot: None,
     })?;
     Ok(json::ring(&token))
 }
@@ -25,7 +27,11 @@ pub fn create(call: &Call<'_>) -> Result<Value> {
 pub fn list(call: &Call<'_>) -> Result<Value> {
     let mut tokens = call.daemon.catalog.tokens();
     tokens.sort_by_key(|token| token.ring().name.clone());
-    Ok(tokens.iter().map(|token| json::ring(token)).collect())
+    listing::page(call, "keyRings", listing::RING_FIELDS, |after, count| {
+        let name = |token: &Token| token.ring().name.to_string();
+        let behind = tokens.iter().filter(|token| name(token).as_str() > after).take(count);
+        behind.map(|token| (name(token), json::ring(token))).collect()
+    })
 }
 
 /// `keyrings describe`

@@ -3,24 +3,31 @@
 //! * [`args`]: the arguments of a verb, checked against its row
 //! * [`names`]: resource names, short and full, to what they name
 //! * [`json`]: resources as JSON documents
-//! * [`status`], [`keyrings`], [`keys`], [`versions`], [`import_jobs`]: the verbs
+//! * [`listing`]: filter, order and pages
+//! * [`aliases`], [`audit`], [`cryptography`], [`status`], [`keyrings`], [`keys`], [`versions`], [`import_jobs`]: the verbs
 
 use std::sync::Arc;
+use std::time::Instant;
 
-use claviger_protocol::admin::{Request, Verb};
+use claviger_protocol::admin::{ArgumentValue, Request, Verb};
 use serde_json::Value;
 
+use crate::audit::{Principal, Record};
 use crate::daemon::Daemon;
 use crate::error::{Error, Result};
 use crate::kms::time::Time;
 use crate::server::Peer;
 use args::Args;
 
+pub mod aliases;
 pub mod args;
+pub mod audit;
+pub mod cryptography;
 pub mod import_jobs;
 pub mod json;
 pub mod keyrings;
 pub mod keys;
+pub mod listing;
 pub mod names;
 pub mod status;
 pub mod versions;
@@ -42,12 +49,32 @@ type Handler = fn(&Call<'_>) -> Result<Value>;
 /// The handlers by the verbs' numbers.
 const HANDLERS: &[(u16, Handler)] = &[
     (1, status::status),
+    (2, audit::locations),
+    (3, audit::algorithms),
+    (4, audit::clock_status),
+    (5, audit::clock_accept),
+    (6, audit::watch),
     (10, keyrings::create),
     (11, keyrings::list),
     (12, keyrings::describe),
     (20, keys::create),
     (21, keys::list),
     (22, keys::describe),
+    (23, keys::update),
+    (24, keys::enable),
+    (25, keys::disable),
+    (26, keys::destroy),
+    (27, keys::restore),
+    (28, keys::protect),
+    (29, keys::unprotect),
+    (30, keys::set_primary_version),
+    (31, keys::rotate),
+    (32, keys::rotation_enable),
+    (33, keys::rotation_disable),
+    (34, keys::rotation_status),
+    (35, keys::archive),
+    (36, keys::unarchive),
+    (37, keys::usage),
     (40, versions::create),
     (41, versions::list),
     (42, versions::describe),
@@ -57,18 +84,182 @@ const HANDLERS: &[(u16, Handler)] = &[
     (46, versions::restore),
     (47, versions::import),
     (48, versions::get_public_key),
+    (49, versions::preflight),
+    (50, keys::tags_set),
+    (51, keys::tags_unset),
+    (52, keys::tags_list),
+    (53, keys::bindings_add),
+    (54, keys::bindings_remove),
+    (55, keys::bindings_list),
     (60, import_jobs::create),
     (61, import_jobs::list),
     (62, import_jobs::describe),
     (63, import_jobs::wait),
+    (70, aliases::create),
+    (71, aliases::update),
+    (72, aliases::delete),
+    (73, aliases::list),
+    (80, cryptography::encrypt),
+    (81, cryptography::decrypt),
+    (82, cryptography::raw_encrypt),
+    (83, cryptography::raw_decrypt),
+    (84, cryptography::reencrypt),
+    (85, cryptography::generate_data_key),
+    (86, cryptography::asymmetric_sign),
+    (87, cryptography::asymmetric_verify),
+    (88, cryptography::asymmetric_encrypt),
+    (89, cryptography::asymmetric_decrypt),
+    (90, cryptography::mac_sign),
+    (91, cryptography::mac_verify),
+    (92, cryptography::generate_random),
+    (100, audit::list),
+    (101, audit::describe),
+    (102, audit::verify),
+    (103, audit::list),
 ];
 
-/// Carries out a verb and gives its document. Blocks: for the disk, for the generation of keys, and for an import
-/// job that is being waited for.
+/// Actions that change nothing: their records need not be on disk before the answer.
+const READS: &[&str] = &[
+    "Get",
+    "List",
+    "Describe",
+    "Read",
+    "Encrypt",
+    "Decrypt",
+    "Raw",
+    "ReEncrypt",
+    "Asymmetric",
+    "GenerateMac",
+    "VerifyMac",
+    "GenerateDataKey",
+    "GenerateRandom",
+];
+
+impl Call<'_> {
+    /// Who said it.
+    pub fn principal(&self) -> Principal {
+        Principal::Peer(*self.peer)
+    }
+}
+
+/// Carries out a verb, gives its document, and keeps a record of it. Blocks: for the disk, for the generation of
+/// keys, and for an import job that is being waited for.
 ///
 /// # Errors
 /// Every error of the key service, and `InvalidArgument` for arguments that the verb does not have.
 pub fn handle(daemon: &Arc<Daemon>, peer: &Peer, verb: &Verb, request: Request) -> Result<Value> {
+    let started = Instant::now();
+    let subject = Subject::of(&request);
+    let principal = Principal::Peer(*peer);
+    let outcome = carry_out(daemon, peer, verb, request);
+    if let Err(Error::VersionScheduled { version }) = &outcome {
+        let cell = daemon.catalog.scheduled().into_iter().find(|cell| cell.name == *version);
+        if let Some(cell) = cell {
+            let due = cell.record().destroy_time;
+            daemon.scheduled_use(cell.uid, version, &principal, verb.action, due);
+        }
+    }
+    let latency = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
+    // Watchers ask again and again: what they see is recorded, not that they look.
+    if verb.number == 6 || verb.number == 103 {
+        return outcome;
+    }
+    let durable = !READS.iter().any(|start| verb.action.starts_with(start));
+    let record = |name: &str, result: &str, reason: &str| {
+        daemon.audit.append(
+            &Record {
+                operation: verb.action,
+                resource_type: resource_type(name),
+                resource_name: name,
+                principal: &principal,
+                source: "admin",
+                request: subject.summary.clone(),
+                result,
+                reason,
+                latency_micros: latency,
+            },
+            durable,
+        )
+    };
+    match &outcome {
+        Ok(Value::Array(items)) if items.iter().any(|item| item.get("ok").is_some()) => {
+            for item in items {
+                let text = |path: &str| item.pointer(path).and_then(Value::as_str);
+                let result = text("/error/code").unwrap_or("OK");
+                record(text("/name").unwrap_or_default(), result, text("/error/reason").unwrap_or_default())?;
+            }
+        }
+        Ok(document) => {
+            let name = document.get("name").and_then(Value::as_str).unwrap_or(&subject.name);
+            record(name, "OK", "")?;
+        }
+        Err(error) => {
+            record(&subject.name, error.code().name(), error.reason())?;
+        }
+    }
+    outcome
+}
+
+/// What a request is about, as far as it says so itself.
+struct Subject {
+    name: String,
+    summary: Value,
+}
+
+impl Subject {
+    fn of(request: &Request) -> Subject {
+        let text = |wanted: &str| {
+            request.arguments.iter().find_map(|(name, value)| match value {
+                ArgumentValue::Text(text) if name == wanted => Some(text.clone()),
+                ArgumentValue::List(list) if name == wanted => Some(list.join(",")),
+                _ => None,
+            })
+        };
+        let own = ["name", "names", "key", "alias", "event-id", "keyring"].iter().find_map(|name| text(name));
+        let own = own.unwrap_or_default();
+        let name = match (own.contains('/'), text("keyring")) {
+            (false, Some(ring)) if ring != own => {
+                let place = |name: &str, default: &str| text(name).unwrap_or_else(|| default.to_owned());
+                let (project, location) = (place("project", "local"), place("location", "global"));
+                let ring = match ring.contains('/') {
+                    true => ring,
+                    false => format!("projects/{project}/locations/{location}/keyRings/{ring}"),
+                };
+                match text("version") {
+                    Some(version) => format!("{ring}/cryptoKeys/{own}/cryptoKeyVersions/{version}"),
+                    None => format!("{ring}/cryptoKeys/{own}"),
+                }
+            }
+            _ => own,
+        };
+        // Of files only the size: they may be secret.
+        let shown = request.arguments.iter().map(|(name, value)| {
+            let value = match value {
+                ArgumentValue::Flag => Value::Bool(true),
+                ArgumentValue::Text(text) => Value::String(text.chars().take(256).collect()),
+                ArgumentValue::List(list) => list.iter().take(100).cloned().map(Value::String).collect(),
+                ArgumentValue::Bytes(bytes) => Value::String(format!("{} bytes", bytes.len())),
+            };
+            (name.clone(), value)
+        });
+        Subject { name, summary: Value::Object(shown.collect()) }
+    }
+}
+
+/// The type of a resource, by its name.
+fn resource_type(name: &str) -> &'static str {
+    const TYPES: &[(&str, &str)] = &[
+        ("/cryptoKeyVersions/", "CryptoKeyVersion"),
+        ("/cryptoKeys/", "CryptoKey"),
+        ("/importJobs/", "ImportJob"),
+        ("/aliases/", "Alias"),
+        ("alias/", "Alias"),
+        ("/keyRings/", "KeyRing"),
+    ];
+    TYPES.iter().find(|(part, _)| name.contains(part)).map_or("Daemon", |(_, r#type)| r#type)
+}
+
+fn carry_out(daemon: &Arc<Daemon>, peer: &Peer, verb: &Verb, request: Request) -> Result<Value> {
     let handler = HANDLERS.iter().find(|(number, _)| *number == verb.number);
     let (_, handler) = handler.ok_or_else(|| Error::Unimplemented { what: verb.path.to_owned() })?;
     let args = Args::read(verb, request)?;

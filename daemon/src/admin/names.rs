@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 use crate::kms::algorithm::quoted;
 use crate::kms::keys::check_id;
 use crate::kms::record::{ImportJob, RingName};
+use crate::kms::upkeep::{ALIAS, alias_name, check_alias};
 use crate::token::Token;
 
 use super::Call;
@@ -41,6 +42,7 @@ impl Call<'_> {
         };
         check_project(&name.project)?;
         check_location(&name.location)?;
+        self.check_location_exists(&name.location)?;
         check_id("key ring", &name.id)?;
         Ok(name)
     }
@@ -69,18 +71,6 @@ impl Call<'_> {
         self.id_on(token, argument, IMPORT_JOB, "import job")
     }
 
-    /// The key on the ring that this argument names.
-    ///
-    /// # Errors
-    /// `InvalidArgument`, `NotFound`.
-    pub fn key(&self, token: &Token, argument: &str) -> Result<Arc<KeyCell>> {
-        let id = self.key_id(token, argument)?;
-        self.daemon
-            .catalog
-            .key_by_id(&token.uid, &id)
-            .ok_or_else(|| Error::NotFound { resource: format!("{}/cryptoKeys/{id}", token.ring().name) })
-    }
-
     /// The import job on the ring that this argument names.
     ///
     /// # Errors
@@ -91,6 +81,87 @@ impl Call<'_> {
             .catalog
             .job(&token.uid, &id)
             .ok_or_else(|| Error::NotFound { resource: format!("{}/importJobs/{id}", token.ring().name) })
+    }
+
+    /// Project and location of the verb.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for one against the rules, `NotFound` for a location that is not configured.
+    pub fn place(&self) -> Result<(String, String)> {
+        let scope = |argument, default: &str| self.args.text(argument).unwrap_or(default).to_owned();
+        let (project, location) = (scope("project", DEFAULT_PROJECT), scope("location", DEFAULT_LOCATION));
+        check_project(&project)?;
+        check_location(&location)?;
+        self.check_location_exists(&location)?;
+        Ok((project, location))
+    }
+
+    fn check_location_exists(&self, location: &str) -> Result<()> {
+        let settings = &self.daemon.settings;
+        if settings.any_location || settings.locations.iter().any(|known| known == location) {
+            return Ok(());
+        }
+        Err(Error::NotFound { resource: format!("the location {location}") })
+    }
+
+    /// The key that an id with the verb's key ring, a full name or an alias means.
+    ///
+    /// # Errors
+    /// `InvalidArgument`, `NotFound`.
+    pub fn find_key(&self, text: &str) -> Result<(Arc<Token>, Arc<KeyCell>)> {
+        self.find_key_on("keyring", text)
+    }
+
+    /// As [`Call::find_key`], with the key ring from this argument.
+    ///
+    /// # Errors
+    /// As of [`Call::find_key`].
+    pub fn find_key_on(&self, keyring: &str, text: &str) -> Result<(Arc<Token>, Arc<KeyCell>)> {
+        let catalog = &self.daemon.catalog;
+        let given = self.args.text(keyring).map(|_| self.ring(keyring)).transpose()?;
+        let (token, key) = if text.starts_with(ALIAS) {
+            check_alias(text)?;
+            let (project, location) = self.place()?;
+            let key = catalog.key_by_alias(&project, &location, text);
+            let missing = || Error::NotFound { resource: alias_name(&project, &location, text) };
+            let key = key.ok_or_else(missing)?;
+            let token = catalog.token_of(&key.record().ring).ok_or_else(missing)?;
+            (token, key)
+        } else {
+            let (token, id) = match path(text, KEY, "key")? {
+                Some([project, location, ring_id, id]) => {
+                    (catalog.ring(&ring(project, location, ring_id))?, id)
+                }
+                None => {
+                    let token = given.clone().ok_or_else(|| Error::InvalidArgument {
+                        message: format!(
+                            "{} needs its key ring: give {keyring}, a full name or an alias",
+                            quoted(text)
+                        ),
+                    })?;
+                    (token, text)
+                }
+            };
+            check_id("key", id)?;
+            let missing = || Error::NotFound { resource: format!("{}/cryptoKeys/{id}", token.ring().name) };
+            let key = catalog.key_by_id(&token.uid, id).ok_or_else(missing)?;
+            (token, key)
+        };
+        match given {
+            Some(given) if given.uid != token.uid => {
+                let message = format!("{} is not on {}", quoted(text), given.ring().name);
+                Err(Error::InvalidArgument { message })
+            }
+            _ => Ok((token, key)),
+        }
+    }
+
+    /// The key that this argument names; see [`Call::find_key`].
+    ///
+    /// # Errors
+    /// As of [`Call::find_key`].
+    pub fn named_key(&self, argument: &str) -> Result<(Arc<Token>, Arc<KeyCell>)> {
+        self.find_key(self.args.required(argument)?)
     }
 
     fn id_on(

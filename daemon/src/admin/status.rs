@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::Call;
 use crate::error::Result;
+use crate::kms::clock::{self, CLOCK};
 
 /// Version, uptime, and how much there is of what.
 pub fn status(call: &Call<'_>) -> Result<Value> {
@@ -18,6 +19,7 @@ pub fn status(call: &Call<'_>) -> Result<Value> {
         }
     }
     let jobs: usize = tokens.iter().map(|token| catalog.jobs(&token.uid).len()).sum();
+    let (events, attempts) = call.daemon.events.counts();
     Ok(json!({
         "version": env!("CARGO_PKG_VERSION"),
         "opensslVersion": openssl::version::version(),
@@ -26,5 +28,9 @@ pub fn status(call: &Call<'_>) -> Result<Value> {
         "keys": catalog.key_count(),
         "versions": versions,
         "importJobs": jobs,
+        "scheduledDestructions": catalog.scheduled().len(),
+        "clockHeld": CLOCK.status(clock::reading()).held,
+        "events": events,
+        "scheduledUseAttempts": attempts,
     }))
 }

@@ -8,11 +8,12 @@ use crate::kms::versions::tests::Store;
 const PEER: Peer = Peer { uid: 0, gid: 0, pid: 1 };
 const RING: &str = "projects/local/locations/global/keyRings/r";
 
-/// Carries out a verb given by its words, with texts; a value of `!` is a flag, commas make lists for `versions`.
+/// Carries out a verb given by its words, with texts; a value of `!` is a flag, commas make lists for
+/// `versions` and `names`; pages are unwrapped.
 fn say(daemon: &Arc<Daemon>, path: &str, arguments: &[(&str, &str)]) -> Result<Value> {
     let arguments = arguments.iter().map(|(name, value)| {
         let value = match (*name, *value) {
-            ("versions", list) => ArgumentValue::List(list.split(',').map(str::to_owned).collect()),
+            ("versions" | "names", list) => ArgumentValue::List(list.split(',').map(str::to_owned).collect()),
             (name, content) if name.ends_with("-file") => ArgumentValue::Bytes(content.as_bytes().into()),
             (_, "!") => ArgumentValue::Flag,
             (_, text) => ArgumentValue::Text(text.to_owned()),
@@ -20,7 +21,8 @@ fn say(daemon: &Arc<Daemon>, path: &str, arguments: &[(&str, &str)]) -> Result<V
         ((*name).to_owned(), value)
     });
     let verb = VERBS.iter().find(|verb| verb.path == path).unwrap();
-    handle(daemon, &PEER, verb, Request { arguments: arguments.collect() })
+    let document = handle(daemon, &PEER, verb, Request { arguments: arguments.collect() })?;
+    Ok(document.get("items").cloned().unwrap_or(document))
 }
 
 fn code(result: Result<Value>) -> Code {
@@ -143,13 +145,13 @@ fn a_key_is_shown_with_template_state_and_primary() {
     let list = say(&daemon, "keys list", &[("keyring", "r")]).unwrap();
     let names: Vec<_> = list.as_array().unwrap().iter().map(|key| key["name"].as_str().unwrap()).collect();
     assert_eq!(names, [format!("{RING}/cryptoKeys/i"), name.clone()]);
-    let describe = say(&daemon, "keys describe", &[("name", &name), ("keyring", "r")]).unwrap();
+    let describe = say(&daemon, "keys describe", &[("names", &name), ("keyring", "r")]).unwrap();
     assert_eq!(describe["name"], name);
 
     say(&daemon, "keyrings create", &[("name", "other")]).unwrap();
-    let elsewhere = [("name", name.as_str()), ("keyring", "other")];
+    let elsewhere = [("names", name.as_str()), ("keyring", "other")];
     assert_eq!(code(say(&daemon, "keys describe", &elsewhere)), Code::InvalidArgument);
-    assert_eq!(code(say(&daemon, "keys describe", &[("name", "x"), ("keyring", "r")])), Code::NotFound);
+    assert_eq!(code(say(&daemon, "keys describe", &[("names", "x"), ("keyring", "r")])), Code::NotFound);
     assert_eq!(code(say(&daemon, "keys create", &arguments)), Code::AlreadyExists);
     let nonsense = [("name", "n"), ("keyring", "r"), ("purpose", "mac"), ("default-algorithm", "md5")];
     assert_eq!(code(say(&daemon, "keys create", &nonsense)), Code::InvalidArgument);
@@ -187,7 +189,7 @@ fn versions_go_through_their_states_one_by_one() {
     let list = say(&daemon, "keys versions list", &key).unwrap();
     assert_eq!(list.as_array().unwrap().len(), 2);
     assert!(list[0]["destroyTime"].is_string());
-    let shown = say(&daemon, "keys describe", &[("name", "k"), ("keyring", "r")]).unwrap();
+    let shown = say(&daemon, "keys describe", &[("names", "k"), ("keyring", "r")]).unwrap();
     assert_eq!(shown["keyState"], "PENDING_DELETION");
     let enable = say(&daemon, "keys versions enable", &with(("versions", "1"))).unwrap();
     assert_eq!(enable[0]["error"]["reason"], "WrongState");

@@ -2,33 +2,37 @@
 
 use claviger_protocol::AttributeType;
 use claviger_protocol::object::ObjectClass;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::{Call, json, names};
+use super::{Call, json, listing, names};
 use crate::attributes::Attributes;
 use crate::error::{Error, Result};
 use crate::kms::algorithm::Algorithm;
 use crate::kms::state::{Transition, VersionState};
+use crate::kms::transitions::How;
 
 /// `keys versions create`
 pub fn create(call: &Call<'_>) -> Result<Value> {
-    let token = call.ring("keyring")?;
-    let key = call.key(&token, "key")?;
+    let (token, key) = call.named_key("key")?;
     let version = call.daemon.create_version(&token, &key, call.args.flag("primary"))?;
     Ok(json::version(&key, &version, call.now))
 }
 
 /// `keys versions list`: by number.
 pub fn list(call: &Call<'_>) -> Result<Value> {
-    let token = call.ring("keyring")?;
-    let key = call.key(&token, "key")?;
-    Ok(key.versions().iter().map(|version| json::version(&key, version, call.now)).collect())
+    let (_, key) = call.named_key("key")?;
+    listing::page(call, &key.name, listing::VERSION_FIELDS, |after, count| {
+        let after = after.parse::<u32>().unwrap_or(0);
+        let versions = key.versions().into_iter().filter(|version| version.number > after).take(count);
+        versions
+            .map(|version| (version.number.to_string(), json::version(&key, &version, call.now)))
+            .collect()
+    })
 }
 
 /// `keys versions describe`
 pub fn describe(call: &Call<'_>) -> Result<Value> {
-    let token = call.ring("keyring")?;
-    let key = call.key(&token, "key")?;
+    let (_, key) = call.named_key("key")?;
     let version = names::version(&key, call.args.required("version")?)?;
     Ok(json::version(&key, &version, call.now))
 }
@@ -53,13 +57,55 @@ pub fn restore(call: &Call<'_>) -> Result<Value> {
     batch(call, Transition::Restore)
 }
 
+/// How a transition is wanted, from the arguments of its verb.
+pub fn how(call: &Call<'_>) -> Result<How> {
+    let days = call.args.number::<u64>("pending-window-days")?;
+    let days = days.map(|days| days.saturating_mul(24 * 3600 * 1000));
+    Ok(How {
+        window_millis: days,
+        force_bound: call.args.flag("force-bound"),
+        etag: call.args.number("etag")?,
+    })
+}
+
+/// `keys versions preflight`: what its destruction would cost.
+pub fn preflight(call: &Call<'_>) -> Result<Value> {
+    let (_, key) = call.named_key("key")?;
+    let version = names::version(&key, call.args.required("version")?)?;
+    let record = key.record();
+    let usage = version.usage.shown();
+    let bindings: Vec<Value> = record.care.bindings.iter().map(json::binding).collect();
+    Ok(json::object([
+        ("name", json!(version.name)),
+        ("state", json!(version.state(call.now).name())),
+        ("primary", json!(record.primary == Some(version.number))),
+        ("lastUseTime", json::time(usage.last.map(|(time, ..)| time))),
+        ("lastUsePrincipal", json!(usage.last.map(|(_, uid, _)| crate::audit::user_name(uid)))),
+        ("lastUseOperation", json!(usage.last.map(|(_, _, used)| used))),
+        ("bindings", json!(bindings)),
+        ("protected", json!(record.care.protection.is_some())),
+        ("destroyTime", json::time(Some(call.now.plus_millis(record.destroy_scheduled_millis)))),
+        (
+            "reimportable",
+            json!(record.care.protection.is_none() && version.record().material_digest.is_some()),
+        ),
+        (
+            "warning",
+            json!(
+                "what was encrypted with it can never be read again: re-encrypt it first, look at the audit \
+                 log, disable the version and watch for failures, and check what the law has you keep"
+            ),
+        ),
+    ]))
+}
+
 /// Tries a transition on every version that is named, and tells of each how it went.
 fn batch(call: &Call<'_>, transition: Transition) -> Result<Value> {
-    let token = call.ring("keyring")?;
-    let key = call.key(&token, "key")?;
+    let (_, key) = call.named_key("key")?;
+    let how = how(call)?;
     let attempt = |text: &str| {
         let version = names::version(&key, text)?;
-        call.daemon.transition(&version, transition, call.now)?;
+        call.daemon.transition_how(&version, transition, call.now, how, &call.principal())?;
         Ok(json::version(&key, &version, call.now))
     };
     let items = call.args.list("versions").iter().map(|text| {
@@ -75,8 +121,7 @@ fn batch(call: &Call<'_>, transition: Transition) -> Result<Value> {
 
 /// `keys versions import`
 pub fn import(call: &Call<'_>) -> Result<Value> {
-    let token = call.ring("keyring")?;
-    let key = call.key(&token, "key")?;
+    let (token, key) = call.named_key("key")?;
     let job = call.job(&token, "import-job")?;
     let algorithm = Algorithm::parse(call.args.required("algorithm")?)?;
     let into = call.args.text("version").map(|text| names::version_number(&key, text)).transpose()?;
@@ -89,8 +134,7 @@ pub fn import(call: &Call<'_>) -> Result<Value> {
 
 /// `keys versions get-public-key`
 pub fn get_public_key(call: &Call<'_>) -> Result<Value> {
-    let token = call.ring("keyring")?;
-    let key = call.key(&token, "key")?;
+    let (_, key) = call.named_key("key")?;
     let version = names::version(&key, call.args.required("version")?)?;
     let record = version.record();
     let state = version.state(call.now);

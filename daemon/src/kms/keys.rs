@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use super::algorithm::{Algorithm, ProtectionLevel, Purpose, quoted};
-use super::objects::DEFAULT_DESTROY_SCHEDULED_MILLIS;
-use super::record::CryptoKey;
+use super::record::{Care, CryptoKey};
 use super::rings::new_uid;
+use super::settings::Settings;
 use super::time::Time;
+use super::upkeep::{MAX_TAGS, Schedule, check_tag, checked_text};
 use super::versions::generate;
 use crate::catalog::KeyCell;
 use crate::daemon::Daemon;
@@ -18,11 +19,6 @@ use crate::token::Token;
 const HOUR_MILLIS: u64 = 3600 * 1000;
 const DAY_MILLIS: u64 = 24 * HOUR_MILLIS;
 
-/// Shortest time from destroy to destruction. Keys that only hold imported versions may have none at all, since
-/// their owner has the material.
-pub const MIN_DESTROY_SCHEDULED_MILLIS: u64 = DAY_MILLIS;
-/// Longest time from destroy to destruction.
-pub const MAX_DESTROY_SCHEDULED_MILLIS: u64 = 120 * DAY_MILLIS;
 /// Longest description, in bytes.
 pub const MAX_DESCRIPTION_BYTES: usize = 8192;
 /// Most labels of a key.
@@ -50,6 +46,10 @@ pub struct NewKey {
     pub labels: Vec<(String, String)>,
     /// What the key is for.
     pub description: String,
+    /// Display name, tags, protection.
+    pub care: Care,
+    /// Rotation.
+    pub schedule: Schedule,
 }
 
 impl Daemon {
@@ -59,7 +59,7 @@ impl Daemon {
     /// # Errors
     /// `InvalidArgument` for anything against the rules, `AlreadyExists`, what the store says.
     pub fn create_key(&self, token: &Token, new: NewKey) -> Result<Arc<KeyCell>> {
-        let algorithm = new.check()?;
+        let algorithm = new.check(&self.settings)?;
         let ring = token.ring();
         let name = format!("{}/cryptoKeys/{}", ring.name, new.id);
         let check_free = || match self.catalog.key_by_id(&token.uid, &new.id) {
@@ -90,10 +90,12 @@ impl Daemon {
             import_only: new.import_only,
             destroy_scheduled_millis: new
                 .destroy_scheduled_millis
-                .unwrap_or(DEFAULT_DESTROY_SCHEDULED_MILLIS),
+                .unwrap_or(self.settings.default_destroy_scheduled_duration),
             made_by_pkcs11: false,
+            care: new.care,
             etag: 0,
         };
+        new.schedule.apply(&self.settings, &mut record, now)?;
         let mut change = Change::new();
         let version = match &material {
             Some(live) => {
@@ -120,7 +122,7 @@ impl Daemon {
 
 impl NewKey {
     /// Checks everything that needs no look at the ring, and gives the algorithm.
-    fn check(&self) -> Result<Algorithm> {
+    fn check(&self, settings: &Settings) -> Result<Algorithm> {
         check_id("key", &self.id)?;
         if self.id.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("kms-")) {
             return refuse(format!("{}: keys that begin with kms- are reserved", quoted(&self.id)));
@@ -154,12 +156,17 @@ impl NewKey {
             );
         }
         if let Some(millis) = self.destroy_scheduled_millis {
-            check_destroy_scheduled(millis, self.import_only)?;
+            settings.check_window(millis, self.import_only)?;
         }
         check_labels(&self.labels)?;
         if self.description.len() > MAX_DESCRIPTION_BYTES {
             return refuse(format!("a description has at most {MAX_DESCRIPTION_BYTES} bytes"));
         }
+        checked_text("display name", self.care.display_name.clone())?;
+        if self.care.tags.len() > MAX_TAGS {
+            return refuse(format!("a key has at most {MAX_TAGS} tags"));
+        }
+        self.care.tags.iter().try_for_each(|(name, value)| check_tag(name, value))?;
         Ok(algorithm)
     }
 }
@@ -176,17 +183,6 @@ pub fn check_id(what: &str, id: &str) -> Result<()> {
     refuse(format!("{} is no {what}: 1 to {MAX_ID_CHARS} letters, digits, - and _ are", quoted(id)))
 }
 
-fn check_destroy_scheduled(millis: u64, import_only: bool) -> Result<()> {
-    let in_bounds = (MIN_DESTROY_SCHEDULED_MILLIS..=MAX_DESTROY_SCHEDULED_MILLIS).contains(&millis);
-    if in_bounds || import_only && millis == 0 {
-        return Ok(());
-    }
-    refuse(
-        "the time from destroy to destruction is 24 hours to 120 days; only a key with import-only may have 0"
-            .to_owned(),
-    )
-}
-
 /// Labels as `key=value,key=value`.
 ///
 /// # Errors
@@ -199,7 +195,7 @@ pub fn parse_labels(text: &str) -> Result<Vec<(String, String)>> {
     pairs.collect()
 }
 
-fn check_labels(labels: &[(String, String)]) -> Result<()> {
+pub(super) fn check_labels(labels: &[(String, String)]) -> Result<()> {
     if labels.len() > MAX_LABELS {
         return refuse(format!("a key has at most {MAX_LABELS} labels"));
     }

@@ -50,6 +50,7 @@ fn durations_are_read_in_every_spelling() {
 
 #[test]
 fn ids_and_labels_keep_their_rules() {
+    // NAM-01
     for good in ["a", "A_-9", &"x".repeat(63)] {
         check_id("key", good).unwrap();
     }
@@ -78,7 +79,7 @@ fn a_new_key_has_its_first_version_and_survives_a_restart() {
     assert_eq!(cell.name, "projects/local/locations/global/keyRings/r/cryptoKeys/k");
     let record = cell.record();
     assert_eq!((record.primary, record.next_version, record.etag), (Some(1), 2, 1));
-    assert_eq!(record.destroy_scheduled_millis, DEFAULT_DESTROY_SCHEDULED_MILLIS);
+    assert_eq!(record.destroy_scheduled_millis, daemon.settings.default_destroy_scheduled_duration);
     assert_eq!(cell.version(1).unwrap().record().state, VersionState::Enabled);
     assert_eq!(token.object_count(), 1);
 

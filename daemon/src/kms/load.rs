@@ -1,6 +1,7 @@
 //! The store into the catalog, at start.
 
 use super::record::{Counters, CryptoKey, ImportJob, KeyRing, PlainObject, RingName, Uid, Version};
+use super::state::VersionState;
 use crate::catalog::KeyCell;
 use crate::daemon::Daemon;
 use crate::error::{Error, Result};
@@ -26,13 +27,26 @@ impl Daemon {
 
         let mut orphans = Vec::new();
         self.records.for_each(Tree::CryptoKey, |_, key: CryptoKey| match names.get(&key.ring) {
-            Some(ring) => catalog.insert_key(Arc::new(KeyCell::new(ring, key))),
+            Some(ring) => {
+                let aliases = key.care.aliases.clone();
+                let cell = Arc::new(KeyCell::new(ring, key));
+                for alias in aliases {
+                    catalog.set_alias(&ring.project, &ring.location, &alias.id, Some(cell.clone()));
+                }
+                catalog.insert_key(cell);
+            }
             None => orphans.push(format!("the ring of key {}", key.id)),
         })?;
 
         let mut versions = Vec::new();
         self.records.for_each(Tree::Version, |_, version: Version| match catalog.key(&version.key) {
-            Some(key) => versions.push((key.record().ring, key.insert(version))),
+            Some(key) => {
+                let cell = key.insert(version);
+                if cell.record().state == VersionState::DestroyScheduled {
+                    catalog.schedule(&cell);
+                }
+                versions.push((key.record().ring, cell));
+            }
             None => orphans.push(format!("the key of a version {}", version.number)),
         })?;
         for (ring, version) in versions {
@@ -52,6 +66,7 @@ impl Daemon {
         }
 
         self.records.for_each(Tree::ImportJob, |_, job: ImportJob| catalog.put_job(job))?;
+        self.load_usage()?;
         match orphans.first() {
             Some(missing) => Err(Error::StoreRefused { detail: format!("{missing} is missing") }),
             None => Ok(()),

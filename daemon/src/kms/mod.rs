@@ -4,16 +4,27 @@
 //! * [`state`]: states and transitions, and the one function that tells which state holds now
 //! * [`algorithm`]: purposes, algorithms, protection levels
 //! * [`load`]: the store into the catalog, at start
-//! * [`rings`], [`keys`], [`versions`], [`objects`], [`import`]: changes, each one commit
-//! * [`time`]: times as they are stored and shown
+//! * [`rings`], [`keys`], [`versions`], [`transitions`], [`upkeep`], [`objects`], [`import`]: changes, each one commit
+//! * [`cryptography`]: what the key service does with keys
+//! * [`usage`]: when and how versions were used
+//! * [`clock`], [`time`]: the time that life cycles go by; [`settings`]: what the configuration says
 
 pub mod algorithm;
+pub mod clock;
+pub mod cryptography;
 pub mod import;
 pub mod keys;
 pub mod load;
 pub mod objects;
 pub mod record;
 pub mod rings;
+pub mod settings;
 pub mod state;
 pub mod time;
+pub mod transitions;
+pub mod upkeep;
+pub mod usage;
 pub mod versions;
+
+#[cfg(test)]
+mod model_tests;

@@ -111,8 +111,59 @@ pub struct CryptoKey {
     pub destroy_scheduled_millis: u64,
     /// The key was made by a PKCS#11 application.
     pub made_by_pkcs11: bool,
+    /// What people and services say of it, and what holds for all its versions.
+    pub care: Care,
     /// Rises with every change.
     pub etag: u64,
+}
+
+/// What people and services say of a key, and what holds for all its versions.
+#[derive(Debug, Clone, Default, Encode, Decode)]
+pub struct Care {
+    /// A name for people, at most 8192 bytes.
+    pub display_name: String,
+    /// Tags, by key, in its order.
+    pub tags: Vec<(String, String)>,
+    /// Other names.
+    pub aliases: Vec<Alias>,
+    /// What it is used for, as its users declare.
+    pub bindings: Vec<Binding>,
+    /// Nothing destroys it while this says why.
+    pub protection: Option<String>,
+    /// It makes nothing new, and only opens what it made.
+    pub archived: bool,
+    /// Milliseconds between scheduled rotations.
+    pub rotation_period_millis: Option<u64>,
+    /// When it is rotated next.
+    pub next_rotation_time: Option<Time>,
+    /// When it was last rotated.
+    pub last_rotation_time: Option<Time>,
+    /// When a scheduled rotation last failed.
+    pub rotation_failed_time: Option<Time>,
+}
+
+/// Another name of a key, unique in its location.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Alias {
+    /// `alias/...`
+    pub id: String,
+    /// When it was created.
+    pub create_time: Time,
+    /// When it was last pointed to another key.
+    pub update_time: Time,
+}
+
+/// A use of a key that somebody has declared.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Binding {
+    /// The product or service.
+    pub product: String,
+    /// The resource there.
+    pub resource_id: String,
+    /// Anything else.
+    pub note: String,
+    /// When it was declared.
+    pub create_time: Time,
 }
 
 /// A version: the unit that holds material.
@@ -146,6 +197,8 @@ pub struct Version {
     pub import_failure_reason: Option<FailureReason>,
     /// Keyed digest of imported material, which recognises it when it is imported again.
     pub material_digest: Option<[u8; 32]>,
+    /// The last day for which the coming destruction was announced, counted from 1970.
+    pub notice_day: Option<i64>,
     /// The PKCS#11 objects that show this version: a secret key, or a private and a public key.
     pub objects: Vec<StoredObject>,
     /// Rises with every change.

@@ -152,6 +152,10 @@ impl Daemon {
             return Err(Error::PinIncorrect);
         }
         crate::access::login::check_pin(self, token, crate::application::User::So, so_pin)?;
+        let keys = self.catalog.keys(&token.uid);
+        if keys.iter().any(|key| key.record().care.protection.is_some()) {
+            return Err(Error::TokenWriteProtected);
+        }
         for object in token.candidates(&[]) {
             if object.class != claviger_protocol::ObjectClass::PUBLIC_KEY || !object.is_view() {
                 self.destroy_token_object(token, &object)?;

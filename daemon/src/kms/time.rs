@@ -9,10 +9,25 @@ use time::format_description::well_known::Rfc3339;
 pub struct Time(pub i64);
 
 impl Time {
-    /// The wall clock.
+    /// The time that life cycles go by: see [`clock`](super::clock).
     pub fn now() -> Time {
-        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-        Time(since.map_or(0, |d| i64::try_from(d.as_millis()).unwrap_or(i64::MAX)))
+        super::clock::CLOCK.now(super::clock::reading())
+    }
+
+    /// The machine's wall clock, whether or not it is believed.
+    pub fn wall() -> Time {
+        Time(super::clock::reading().wall)
+    }
+
+    /// The time that RFC 3339 text means.
+    pub fn parse(text: &str) -> Option<Time> {
+        let time = OffsetDateTime::parse(text, &Rfc3339).ok()?;
+        i64::try_from(time.unix_timestamp_nanos() / 1_000_000).ok().map(Time)
+    }
+
+    /// The calendar day in UTC, counted from 1970.
+    pub fn day(self) -> i64 {
+        self.0.div_euclid(24 * 3600 * 1000)
     }
 
     /// This many milliseconds later; stops at the end of time.

@@ -9,7 +9,7 @@ use claviger_protocol::{AttributeType, MechanismType, ObjectClass, attribute};
 use super::algorithm::{Algorithm, KeyShape, Purpose};
 use super::record::{CryptoKey, StoredObject, Version};
 use super::rings::new_uid;
-use super::state::{Transition, VersionState, next_state};
+use super::state::VersionState;
 use super::time::Time;
 use crate::attributes::{Attributes, bytes};
 use crate::catalog::{KeyCell, VersionCell};
@@ -49,6 +49,7 @@ impl Daemon {
         let mut change = Change::new();
         let version =
             self.add_version(&mut change, &mut record, algorithm, &live, Origin::Generate, Time::now())?;
+        check_takes_generated(&key.name, &record, make_primary)?;
         if make_primary || is_first && record.purpose == Purpose::EncryptDecrypt {
             record.primary = Some(version.number);
         }
@@ -59,101 +60,6 @@ impl Daemon {
         let version = key.insert(version);
         self.show_version(token, &version)?;
         Ok(version)
-    }
-
-    /// Changes a version's state, in one commit. A version that already is what is asked for stays as it is.
-    ///
-    /// # Errors
-    /// `WrongState` for a transition that does not exist, what the store says.
-    pub fn transition(&self, cell: &Arc<VersionCell>, transition: Transition, now: Time) -> Result<()> {
-        let _writer = self.catalog.write();
-        let (key, token) = self.owners(cell)?;
-        let state = cell.state(now);
-        let next = next_state(state, transition).ok_or_else(|| wrong_state(cell, state))?;
-        if next == state {
-            return Ok(());
-        }
-        let mut record = Version::clone(&cell.record());
-        let mut change = Change::new();
-        match transition {
-            Transition::Enable | Transition::Disable => record.state = next,
-            Transition::Destroy if key.record().destroy_scheduled_millis == 0 => {
-                record.scheduled_at = Some(now);
-                destroy(&mut record, &mut change, now);
-            }
-            Transition::Destroy => {
-                record.state = next;
-                record.scheduled_at = Some(now);
-                record.destroy_time = Some(now.plus_millis(key.record().destroy_scheduled_millis));
-            }
-            Transition::Restore => {
-                record.state = next;
-                record.scheduled_at = None;
-                record.destroy_time = None;
-                self.renew_handles(&mut change, &mut record)?;
-            }
-        }
-        self.put_version(change, cell, record)?;
-        match transition {
-            Transition::Enable | Transition::Disable => {}
-            Transition::Destroy => self.hide_version(&token, cell),
-            Transition::Restore => self.show_version(&token, cell)?,
-        }
-        Ok(())
-    }
-
-    /// Destroys a version that is enabled or disabled at once, without a schedule.
-    ///
-    /// # Errors
-    /// `WrongState` in any other state, what the store says.
-    pub fn destroy_now(&self, cell: &Arc<VersionCell>, now: Time) -> Result<()> {
-        let _writer = self.catalog.write();
-        let (_, token) = self.owners(cell)?;
-        let state = cell.state(now);
-        next_state(state, Transition::Destroy).ok_or_else(|| wrong_state(cell, state))?;
-        let mut record = Version::clone(&cell.record());
-        record.scheduled_at = Some(now);
-        let mut change = Change::new();
-        destroy(&mut record, &mut change, now);
-        self.put_version(change, cell, record)?;
-        self.hide_version(&token, cell);
-        Ok(())
-    }
-
-    /// Destroys every version whose schedule has passed, each in a commit of its own, and tells how many. One that
-    /// fails does not keep the others.
-    ///
-    /// # Errors
-    /// What the store says of the first that failed.
-    pub fn destroy_due(&self, now: Time) -> Result<usize> {
-        let is_due = |cell: &VersionCell| {
-            cell.record().state == VersionState::DestroyScheduled
-                && cell.state(now) == VersionState::Destroyed
-        };
-        let tokens = self.catalog.tokens();
-        let keys = tokens.iter().flat_map(|token| self.catalog.keys(&token.uid));
-        let due = keys.flat_map(|key| key.versions()).filter(|cell| is_due(cell));
-        let (mut destroyed, mut failure) = (0, None);
-        for cell in due {
-            let _writer = self.catalog.write();
-            if !is_due(&cell) {
-                continue;
-            }
-            let mut record = Version::clone(&cell.record());
-            let mut change = Change::new();
-            destroy(&mut record, &mut change, now);
-            match self.put_version(change, &cell, record) {
-                Ok(()) => {
-                    tracing::info!(version = cell.name, "destroyed as scheduled");
-                    destroyed += 1;
-                }
-                Err(error) => {
-                    tracing::error!(version = cell.name, %error, "cannot destroy a version that is due");
-                    failure.get_or_insert(error);
-                }
-            }
-        }
-        failure.map_or(Ok(destroyed), Err)
     }
 
     /// The next version of a key with its objects and material, enabled: puts handles, version and material in the
@@ -273,6 +179,7 @@ pub(super) fn next_version(key: &mut CryptoKey, algorithm: Algorithm, now: Time)
         import_time: None,
         import_failure_reason: None,
         material_digest: None,
+        notice_day: None,
         objects: Vec::new(),
         etag: 1,
     })
@@ -282,19 +189,13 @@ pub(super) fn wrong_state(cell: &VersionCell, state: VersionState) -> Error {
     Error::WrongState { resource: cell.name.clone(), field: STATE_FIELD, state: state.name() }
 }
 
-/// Makes a version destroyed: the material goes in the same commit. Its destruction is never said to be earlier
-/// than it was due.
-fn destroy(record: &mut Version, change: &mut Change, now: Time) {
-    record.state = VersionState::Destroyed;
-    record.destroy_event_time = Some(record.destroy_time.map_or(now, |due| due.max(now)));
-    record.destroy_time = None;
-    change.remove_material(record.uid);
-}
-
 fn check_takes_generated(name: &str, key: &CryptoKey, make_primary: bool) -> Result<()> {
     let refuse = |why: &str| Err(Error::FailedPrecondition { message: format!("{name} {why}") });
     if key.import_only {
         return refuse("takes imported versions only");
+    }
+    if key.care.archived {
+        return Err(Error::Archived { resource: name.to_owned() });
     }
     if make_primary && key.purpose != Purpose::EncryptDecrypt {
         return refuse("has no primary version: only keys for ENCRYPT_DECRYPT have");
@@ -346,6 +247,8 @@ fn view(
     Ok(built.attributes)
 }
 
+#[cfg(test)]
+use super::state::Transition;
 #[cfg(test)]
 #[path = "versions_tests.rs"]
 pub(crate) mod tests;

@@ -41,6 +41,7 @@ impl Daemon {
             p11_destroy: P11Destroy::Schedule,
             so_pin: None,
             user_pin: None,
+            slot: None,
         })
         .unwrap()
     }
@@ -57,6 +58,8 @@ pub(crate) fn new_key(id: &str, algorithm: Algorithm) -> NewKey {
         destroy_scheduled_millis: None,
         labels: Vec::new(),
         description: String::new(),
+        care: Default::default(),
+        schedule: Default::default(),
     }
 }
 
@@ -144,6 +147,7 @@ fn size_bits(shape: KeyShape) -> u64 {
 
 #[test]
 fn the_first_version_is_primary_and_others_when_told() {
+    // ROT-01
     let store = Store::new();
     let daemon = store.daemon();
     let token = daemon.ring_for_test("r");
@@ -173,6 +177,7 @@ fn the_first_version_is_primary_and_others_when_told() {
 
 #[test]
 fn a_version_is_disabled_enabled_scheduled_and_restored() {
+    // STA-01 STA-16 DST-10
     let store = Store::new();
     let daemon = store.daemon();
     let token = daemon.ring_for_test("r");

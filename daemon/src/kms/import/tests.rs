@@ -138,6 +138,7 @@ fn pkcs8(key: &PKey<Private>) -> Vec<u8> {
 
 #[test]
 fn all_methods_import_all_kinds_of_keys() {
+    // IMP-01 IMP-14 IMP-21 IMP-22 IMP-29 ALG-06
     let fixture = Fixture::new();
     let (p256, ed25519, rsa2048) = (ec(Nid::X9_62_PRIME256V1), PKey::generate_ed25519().unwrap(), rsa(2048));
     let pairs = [
@@ -238,6 +239,7 @@ fn every_truncation_of_a_blob_is_refused() {
 
 #[test]
 fn every_fault_of_the_material_has_its_reason() {
+    // IMP-07 IMP-08
     use FailureReason::*;
     let fixture = Fixture::new();
     let job = fixture.job(ImportMethod::RsaOaep3072Sha256Aes256);
@@ -325,6 +327,7 @@ fn faults_of_the_wrapping_have_one_reason() {
 
 #[test]
 fn what_is_known_before_unwrapping_makes_no_version() {
+    // ALG-09 IMP-13
     let fixture = Fixture::new();
     let job = fixture.job(ImportMethod::RsaOaep3072Sha256Aes256);
     let blob = wrap(&job, &[1; 32]);
@@ -353,6 +356,7 @@ fn what_is_known_before_unwrapping_makes_no_version() {
 
 #[test]
 fn only_the_same_material_comes_back_into_a_destroyed_version() {
+    // IMP-30 IMP-31 IMP-32 DST-24
     let fixture = Fixture::new();
     let job = fixture.job(ImportMethod::RsaOaep3072Sha256Aes256);
     let key = fixture.key_with(Algorithm::EcSignP256Sha256, 0);
@@ -444,6 +448,7 @@ fn rsa_material_is_recognised_whatever_the_order_of_its_primes() {
 
 #[test]
 fn failed_imports_can_be_repeated_and_generated_versions_cannot() {
+    // IMP-31 IMP-35
     let fixture = Fixture::new();
     let job = fixture.job(ImportMethod::RsaOaep3072Sha256Aes256);
     let key = fixture.key(Algorithm::HmacSha256);
@@ -468,6 +473,7 @@ fn failed_imports_can_be_repeated_and_generated_versions_cannot() {
 
 #[test]
 fn a_pending_job_is_taken_up_again_and_an_old_one_ends() {
+    // IMP-15 IMP-16
     let fixture = Fixture::new();
     let pending = ImportJob {
         uid: new_uid().unwrap(),

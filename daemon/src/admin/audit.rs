@@ -1,0 +1,115 @@
+//! `audit …`, `events …`, `clock …`, `locations …`, `algorithms …`: what the daemon knows of itself.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::keys::parse_time;
+use super::{Call, json};
+use crate::audit::Query;
+use crate::error::{Error, Result};
+use crate::events::Name;
+use crate::kms::algorithm::{ALGORITHMS, Purpose};
+use crate::kms::clock::{self, CLOCK};
+
+/// Records of a list when nothing else is asked for.
+const PAGE: usize = 50;
+/// Most records of a list.
+const MAX_RECORDS: usize = 10_000;
+/// How long a watcher waits at a time.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// `audit list` and `audit tail`
+pub fn list(call: &Call<'_>) -> Result<Value> {
+    let args = &call.args;
+    let time = |name: &str| args.text(name).map(|text| parse_time(text, call.now)).transpose();
+    let limit = args.number("limit")?.unwrap_or(PAGE);
+    if limit > MAX_RECORDS {
+        return Err(Error::InvalidArgument { message: format!("at most {MAX_RECORDS} records are listed") });
+    }
+    let query = Query {
+        user: args.text("user"),
+        resource_type: args.text("resource-type"),
+        resource_name: args.text("resource-name"),
+        source: args.text("source"),
+        event_id: args.text("event-id"),
+        operation: args.text("operation"),
+        result: args.text("result"),
+        keyword: args.text("keyword"),
+        since: time("since")?,
+        until: time("until")?,
+        after: args.text("after"),
+        limit,
+    };
+    Ok(Value::Array(call.daemon.audit.list(&query)?))
+}
+
+/// `audit describe`
+pub fn describe(call: &Call<'_>) -> Result<Value> {
+    let id = call.args.required("event-id")?;
+    let query = Query { event_id: Some(id), limit: 1, ..Query::default() };
+    let found = call.daemon.audit.list(&query)?.into_iter().next();
+    found.ok_or_else(|| Error::NotFound { resource: format!("the audit record {id}") })
+}
+
+/// `audit verify`
+pub fn verify(call: &Call<'_>) -> Result<Value> {
+    let (records, broken) = call.daemon.audit.verify()?;
+    Ok(json!({"records": records, "success": broken.is_empty(), "brokenBefore": broken}))
+}
+
+/// `events watch`: waits a little for events behind the last one seen.
+pub fn watch(call: &Call<'_>) -> Result<Value> {
+    let after = call.args.number("after")?;
+    let patience = if after.is_none() { Duration::ZERO } else { PATIENCE };
+    let (events, last) = call.daemon.events.wait(after, patience);
+    Ok(json!({"events": events, "last": last}))
+}
+
+/// `clock status`
+pub fn clock_status(_: &Call<'_>) -> Result<Value> {
+    let status = CLOCK.status(clock::reading());
+    Ok(json!({
+        "time": status.believed.rfc3339(),
+        "wallTime": status.wall.rfc3339(),
+        "highestTime": status.highest.rfc3339(),
+        "held": status.held,
+        "graceLeft": json::duration(status.grace_left_millis),
+    }))
+}
+
+/// `clock accept`
+pub fn clock_accept(call: &Call<'_>) -> Result<Value> {
+    let was = CLOCK.status(clock::reading());
+    CLOCK.accept(clock::reading());
+    if was.held {
+        let details = json!({"from": was.believed.rfc3339(), "to": was.wall.rfc3339()});
+        call.daemon.leap_told.store(false, std::sync::atomic::Ordering::Release);
+        call.daemon.raise(Name::ClockAccepted, "Daemon", "clock", &call.principal(), details);
+    }
+    call.daemon.destroy_due(crate::kms::time::Time::now())?;
+    call.daemon.keep_clock()?;
+    clock_status(call)
+}
+
+/// `locations list`
+pub fn locations(call: &Call<'_>) -> Result<Value> {
+    let (project, _) = call.place()?;
+    let locations = call.daemon.settings.locations.iter().map(|location| {
+        json!({
+            "name": format!("projects/{project}/locations/{location}"),
+            "locationId": location,
+            "hsmAvailable": true,
+        })
+    });
+    Ok(locations.collect())
+}
+
+/// `algorithms list`
+pub fn algorithms(call: &Call<'_>) -> Result<Value> {
+    let purpose = call.args.text("purpose").map(Purpose::parse).transpose()?;
+    let rows = ALGORITHMS.iter().filter(|row| {
+        row.purpose != Purpose::P11Generic && purpose.is_none_or(|purpose| purpose == row.purpose)
+    });
+    Ok(rows.map(|row| json!({"name": row.algorithm.name(), "purpose": row.purpose.name()})).collect())
+}

@@ -1,0 +1,151 @@
+//! What the configuration says about the life of keys: the `[kms]` table.
+
+use serde::{Deserialize, Deserializer};
+
+use super::clock::Trust;
+use super::keys::parse_duration;
+use crate::error::{Error, Result};
+
+const HOUR: u64 = 3600 * 1000;
+const DAY: u64 = 24 * HOUR;
+
+/// Settings of the key service. Durations are in milliseconds, and texts such as `30d` in the file.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// Time from destroy to destruction of a key that says nothing else.
+    #[serde(deserialize_with = "duration")]
+    pub default_destroy_scheduled_duration: u64,
+    /// Shortest such time. Raising it changes nothing for keys that exist.
+    #[serde(deserialize_with = "duration")]
+    pub min_destroy_scheduled_duration: u64,
+    /// Longest such time.
+    #[serde(deserialize_with = "duration")]
+    pub max_destroy_scheduled_duration: u64,
+    /// An enabled version must be disabled before its destruction can be scheduled.
+    pub require_disable_before_destroy: bool,
+    /// Longest time that copies of destroyed material may last, sealed, in old parts of the disk and in backups.
+    #[serde(deserialize_with = "duration")]
+    pub material_purge_max: u64,
+    /// On how many last days before a destruction a notice is given.
+    pub imminent_notice_days: u32,
+    /// Believes every leap of the machine's clock.
+    pub trust_clock: bool,
+    /// Longest time between stop and start that is believed.
+    #[serde(deserialize_with = "duration")]
+    pub max_trusted_downtime: u64,
+    /// Running time after which a leap of the clock is believed.
+    #[serde(deserialize_with = "duration")]
+    pub clock_grace: u64,
+    /// Shortest rotation period.
+    #[serde(deserialize_with = "duration")]
+    pub min_rotation_period: u64,
+    /// Longest rotation period.
+    #[serde(deserialize_with = "duration")]
+    pub max_rotation_period: u64,
+    /// Program and arguments that are run for every event, with its JSON on stdin.
+    pub event_hook: Vec<String>,
+    /// User id that the hook runs as; without it the hook runs only in a daemon that is not root.
+    pub event_hook_uid: Option<u32>,
+    /// How many days of audit records are kept.
+    pub audit_retention_days: u32,
+    /// Locations that exist.
+    pub locations: Vec<String>,
+    /// Every location exists.
+    pub any_location: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        let trust = Trust::default();
+        Self {
+            default_destroy_scheduled_duration: 30 * DAY,
+            min_destroy_scheduled_duration: DAY,
+            max_destroy_scheduled_duration: 120 * DAY,
+            require_disable_before_destroy: false,
+            material_purge_max: 45 * DAY,
+            imminent_notice_days: 3,
+            trust_clock: trust.always,
+            max_trusted_downtime: trust.max_downtime_millis,
+            clock_grace: trust.grace_millis,
+            min_rotation_period: DAY,
+            max_rotation_period: 876_000 * HOUR,
+            event_hook: Vec::new(),
+            event_hook_uid: None,
+            audit_retention_days: 180,
+            locations: vec!["global".to_owned()],
+            any_location: false,
+        }
+    }
+}
+
+impl Settings {
+    /// Judges a time from destroy to destruction. Keys that only hold imported versions may have none at all, since
+    /// their owner has the material.
+    ///
+    /// # Errors
+    /// `InvalidArgument` when it is out of bounds.
+    pub fn check_window(&self, millis: u64, import_only: bool) -> Result<u64> {
+        let (min, max) = (self.min_destroy_scheduled_duration, self.max_destroy_scheduled_duration);
+        if (min..=max).contains(&millis) || import_only && millis == 0 {
+            return Ok(millis);
+        }
+        let message = format!(
+            "the time from destroy to destruction is {} to {}; only a key with import-only may have 0",
+            shown(min),
+            shown(max)
+        );
+        Err(Error::InvalidArgument { message })
+    }
+
+    /// Judges a rotation period.
+    ///
+    /// # Errors
+    /// `InvalidArgument` when it is out of bounds.
+    pub fn check_rotation_period(&self, millis: u64) -> Result<u64> {
+        let (min, max) = (self.min_rotation_period, self.max_rotation_period);
+        if (min..=max).contains(&millis) {
+            return Ok(millis);
+        }
+        let message = format!("a rotation period is {} to {}", shown(min), shown(max));
+        Err(Error::InvalidArgument { message })
+    }
+
+    /// What the clock is to be believed.
+    pub fn trust(&self) -> Trust {
+        Trust {
+            always: self.trust_clock,
+            max_downtime_millis: self.max_trusted_downtime,
+            grace_millis: self.clock_grace,
+        }
+    }
+}
+
+/// A duration for people.
+fn shown(millis: u64) -> String {
+    match millis {
+        0 => "0".to_owned(),
+        _ if millis % DAY == 0 && millis > DAY => format!("{} days", millis / DAY),
+        _ if millis % HOUR == 0 => format!("{} hours", millis / HOUR),
+        _ => format!("{} seconds", millis / 1000),
+    }
+}
+
+fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<u64, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    parse_duration(&text).map_err(serde::de::Error::custom)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_texts_and_the_rest_keeps_its_default() {
+        // DST-04
+        let settings: Settings = toml::from_str("min_destroy_scheduled_duration = \"7d\"").unwrap();
+        assert_eq!(settings, Settings { min_destroy_scheduled_duration: 7 * DAY, ..Settings::default() });
+        assert!(toml::from_str::<Settings>("clock_grace = \"soon\"").is_err());
+        assert!(toml::from_str::<Settings>("clock_grase = \"1d\"").is_err());
+    }
+}

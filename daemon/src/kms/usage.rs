@@ -1,0 +1,205 @@
+//! When and how versions were used. Counted in memory without a lock on the way of the operation, and written in
+//! batches.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU32, AtomicU64, Ordering};
+
+use bincode::{Decode, Encode};
+use claviger_protocol::AttributeType;
+
+use super::record::Uid;
+use super::time::Time;
+use crate::catalog::VersionCell;
+use crate::daemon::Daemon;
+use crate::error::{Error, Result};
+use crate::lock;
+use crate::store::{Change, Tree};
+
+/// How many days of counts are kept.
+const KEPT_DAYS: i64 = 400;
+
+macro_rules! uses {
+    ($($(#[$doc:meta])* $name:ident = $number:literal, $text:literal;)*) => {
+        /// What a version is used for.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        #[repr(u8)]
+        pub enum Use { $($(#[$doc])* $name = $number,)* }
+
+        impl Use {
+            /// How many there are.
+            const COUNT: usize = [$($number),*].len();
+
+            /// The audit log's name of this use, by its number in the store.
+            fn text(number: u8) -> &'static str {
+                match number { $($number => $text,)* _ => "Unknown" }
+            }
+        }
+    };
+}
+
+uses! {
+    /// Encryption, also of data keys.
+    Encrypt = 0, "Encrypt";
+    /// Decryption.
+    Decrypt = 1, "Decrypt";
+    /// A signature.
+    Sign = 2, "AsymmetricSign";
+    /// The check of a signature.
+    Verify = 3, "AsymmetricVerify";
+    /// A message authentication code.
+    GenerateMac = 4, "GenerateMac";
+    /// The check of one.
+    VerifyMac = 5, "VerifyMac";
+    /// Other keys under it.
+    Wrap = 6, "Wrap";
+    /// Other keys from under it.
+    Unwrap = 7, "Unwrap";
+    /// Other keys from it.
+    Derive = 8, "Derive";
+}
+
+/// What the store keeps of the use of a version.
+#[derive(Debug, Clone, Default, Encode, Decode)]
+struct Kept {
+    last: Option<(Time, u32, u8)>,
+    /// Counts by day (from 1970) and use.
+    days: BTreeMap<i64, BTreeMap<u8, u64>>,
+}
+
+/// The use of one version.
+#[derive(Default)]
+pub struct Usage {
+    last_time: AtomicI64,
+    last_uid: AtomicU32,
+    last_use: AtomicU8,
+    /// Uses that are not in `kept` yet.
+    counts: [AtomicU64; Use::COUNT],
+    is_noted: AtomicBool,
+    kept: Mutex<Kept>,
+}
+
+/// The use of a version, for people.
+#[derive(Debug, Clone, Default)]
+pub struct Shown {
+    /// When it was last used, by whom, for what.
+    pub last: Option<(Time, u32, &'static str)>,
+    /// Use, day (from 1970) and count, newest day first.
+    pub counts: Vec<(&'static str, i64, u64)>,
+}
+
+impl Usage {
+    /// Everything so far.
+    pub fn shown(&self) -> Shown {
+        let kept = lock::lock(&self.kept).clone();
+        let mut days = kept.days;
+        let mut last = kept.last;
+        let time = Time(self.last_time.load(Ordering::Acquire));
+        if self.is_noted.load(Ordering::Acquire) {
+            last = Some((time, self.last_uid.load(Ordering::Acquire), self.last_use.load(Ordering::Acquire)));
+            for (number, count) in self.counts.iter().enumerate() {
+                let count = count.load(Ordering::Acquire);
+                if count > 0 {
+                    *days.entry(time.day()).or_default().entry(number as u8).or_default() += count;
+                }
+            }
+        }
+        let counts = days.into_iter().rev().flat_map(|(day, uses)| {
+            uses.into_iter().map(move |(number, count)| (Use::text(number), day, count))
+        });
+        Shown { last: last.map(|(time, uid, used)| (time, uid, Use::text(used))), counts: counts.collect() }
+    }
+
+    /// Moves what was counted into what is kept.
+    fn gather(&self, now: Time) -> Kept {
+        let mut kept = lock::lock(&self.kept);
+        self.is_noted.store(false, Ordering::Release);
+        let time = Time(self.last_time.load(Ordering::Acquire));
+        kept.last =
+            Some((time, self.last_uid.load(Ordering::Acquire), self.last_use.load(Ordering::Acquire)));
+        let day = kept.days.entry(time.day()).or_default();
+        for (number, count) in self.counts.iter().enumerate() {
+            let count = count.swap(0, Ordering::AcqRel);
+            if count > 0 {
+                *day.entry(number as u8).or_default() += count;
+            }
+        }
+        kept.days.retain(|day, uses| *day > now.day() - KEPT_DAYS && !uses.is_empty());
+        kept.clone()
+    }
+}
+
+impl Daemon {
+    /// Counts a use of a version.
+    pub fn note_use(&self, cell: &Arc<VersionCell>, used: Use, uid: u32) {
+        let usage = &cell.usage;
+        usage.last_time.store(Time::now().0, Ordering::Release);
+        usage.last_uid.store(uid, Ordering::Relaxed);
+        usage.last_use.store(used as u8, Ordering::Relaxed);
+        usage.counts[used as usize].fetch_add(1, Ordering::AcqRel);
+        if !usage.is_noted.swap(true, Ordering::AcqRel) {
+            lock::lock(&self.used).push(cell.clone());
+        }
+    }
+
+    /// Lets a PKCS#11 application's use of a version begin, by the usage flag that it needs, and counts it.
+    ///
+    /// # Errors
+    /// `Archived` for a use that makes something new with an archived key.
+    pub fn gate_use(&self, cell: &Arc<VersionCell>, flag: AttributeType, uid: u32) -> Result<()> {
+        let (used, makes_new) = match flag {
+            AttributeType::ENCRYPT => (Use::Encrypt, true),
+            AttributeType::DECRYPT => (Use::Decrypt, false),
+            AttributeType::SIGN | AttributeType::SIGN_RECOVER => (Use::Sign, true),
+            AttributeType::VERIFY | AttributeType::VERIFY_RECOVER => (Use::Verify, false),
+            AttributeType::WRAP => (Use::Wrap, true),
+            AttributeType::UNWRAP => (Use::Unwrap, false),
+            AttributeType::DERIVE => (Use::Derive, true),
+            _ => return Ok(()),
+        };
+        let key = self.catalog.key(&cell.key);
+        if makes_new && key.as_ref().is_some_and(|key| key.record().care.archived) {
+            let resource = key.map(|key| key.name.clone()).unwrap_or_default();
+            return Err(Error::Archived { resource });
+        }
+        self.note_use(cell, used, uid);
+        Ok(())
+    }
+
+    /// Writes what was counted since the last time.
+    ///
+    /// # Errors
+    /// What the store says; nothing that was counted is lost by it.
+    pub fn flush_usage(&self) -> Result<()> {
+        /// Records of one commit.
+        const BATCH: usize = 256;
+        let used = std::mem::take(&mut *lock::lock(&self.used));
+        for cells in used.chunks(BATCH) {
+            let mut change = Change::new();
+            for cell in cells {
+                change.put(Tree::Usage, cell.uid, &cell.usage.gather(Time::now()))?;
+            }
+            self.records.commit(change)?;
+        }
+        Ok(())
+    }
+
+    /// Reads the use of all versions, at start.
+    pub(super) fn load_usage(&self) -> Result<()> {
+        let mut all: std::collections::HashMap<Uid, Kept> = std::collections::HashMap::new();
+        self.records.for_each(Tree::Usage, |uid, kept: Kept| {
+            if let Ok(uid) = uid.try_into() {
+                all.insert(uid, kept);
+            }
+        })?;
+        for token in self.catalog.tokens() {
+            for version in self.catalog.keys(&token.uid).iter().flat_map(|key| key.versions()) {
+                if let Some(kept) = all.remove(&version.uid) {
+                    *lock::lock(&version.usage.kept) = kept;
+                }
+            }
+        }
+        Ok(())
+    }
+}
