@@ -44,7 +44,7 @@ result() {
     esac
 }
 
-# check NAME COMMAND: the command (a string, run by bash with pipefail) must succeed.
+# check NAME COMMAND: the command (a string, run by bash with pipefail, so no grep -q) must succeed.
 check() {
     local said
     if said=$(set -e; eval "$2" 2>&1 </dev/null); then result ok "$1"; else result fail "$1" "$said"; fi
@@ -141,12 +141,12 @@ token() {
         --quiet "$@" >/dev/null || exit 2
 }
 
-# export_ec CURVE LABEL FILE: writes a public EC key as PEM. pkcs11-tool 0.23 itself cannot read one of 384 bits
+# export_ec CURVE LABEL FILE TOKEN: writes a public EC key as PEM. pkcs11-tool 0.23 itself cannot read one of 384 bits
 # ("cannot create EVP_PKEY", with SoftHSM2 too), but it prints the point.
 export_ec() {
     local point
-    point=$(pkcs11-tool --module "$module" -O -y pubkey --label "$2" --login --pin env:PIN ${4:+--token-label "$4"} 2>/dev/null |
-        sed -n 's/^ *EC_POINT: *\([0-9a-f]*\)$/\1/p' | head -n 1)
+    point=$(pkcs11-tool --module "$module" -O -y pubkey --login --pin env:PIN --token-label "$4" 2>/dev/null |
+        awk -v label="$2" '$1 == "EC_POINT:" { point = $2 } $1 == "label:" && $2 == label { print point; exit }')
     case $point in 0481*) point=${point:6} ;; *) point=${point:4} ;; esac
     printf 'asn1=SEQUENCE:s\n[s]\na=SEQUENCE:a\nk=FORMAT:HEX,BITSTRING:%s\n[a]\no=OID:id-ecPublicKey\nc=OID:%s\n' "$point" "$1" >spki.cnf
     openssl asn1parse -genconf spki.cnf -noout -out spki.der && openssl pkey -pubin -inform DER -in spki.der -out "$3"

@@ -14,7 +14,7 @@ trap 'rm -rf "$INTEROP_RESULTS"' EXIT
 # Those that find most come first.
 clients=("$@")
 [ ${#clients[@]} != 0 ] || clients=(openssl-engine pkcs11-tool java python-pkcs11 pykcs11 cryptoki softhsm-p11test
-    opensc-p11test openssl-provider gnutls openssh nss)
+    opensc-p11test openssl-provider)
 status=0
 for client in "${clients[@]}"; do
     [ -e "$here/$client/run.sh" ] || { echo "interop: no client $client" >&2; status=1; continue; }

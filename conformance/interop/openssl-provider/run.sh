@@ -21,21 +21,22 @@ mkdir -p "$root$work"
 chmod 711 "$work"
 mount --bind "$work" "$root$work" || unavailable "cannot bind a directory into the root"
 mount --bind /dev "$root/dev"
-unbind() { umount "$root$work" "$root/dev"; rmdir "$root$work"; finish; }
+unbind() { local status=$?; stop_daemon; cd /; umount "$root$work"; umount "$root/dev"; rmdir "$root$work"; (exit $status); finish; }
 trap unbind EXIT
 cat >provider.cnf <<END
 openssl_conf = init
 [init]
 providers = providers
 [providers]
-default = default
-pkcs11 = pkcs11
-[default]
+default = default_provider
+pkcs11 = pkcs11_provider
+[default_provider]
 activate = 1
-[pkcs11]
+[pkcs11_provider]
 module = $(cd "$root" && ls usr/lib/*/ossl-modules/pkcs11.so | sed 's|^|/|')
 pkcs11-module-path = $work/module.so
 pkcs11-module-token-pin = $PIN
+pkcs11-module-encode-provider-uri-to-pem = true
 activate = 1
 [req]
 distinguished_name = dn
@@ -45,18 +46,19 @@ basicConstraints = critical, CA:TRUE
 [leaf]
 subjectAltName = DNS:localhost
 END
-provider() { chroot "$root" /bin/sh -c 'cd "$1" && shift && exec "$@"' sh "$work" env OPENSSL_CONF="$work/provider.cnf" CLAVIGER_SOCKET="$CLAVIGER_SOCKET" openssl "$@"; }
+command=(chroot "$root" /bin/sh -c 'cd "$1" && shift && exec "$@"' sh "$work" env OPENSSL_CONF="$work/provider.cnf" CLAVIGER_SOCKET="$CLAVIGER_SOCKET" openssl)
+provider() { "${command[@]}" "$@"; }
 p11="pkcs11-tool --module $module --token-label provider --login --pin env:PIN"
 uri() { printf 'pkcs11:token=provider;object=%s;type=private' "$1"; }
 printf 'Pay 100 to Alice\n' >letter
 
-check "OpenSSL 3.5" "provider version | grep -q 'OpenSSL 3\.5'"
-check "the provider is active" "provider list -providers | grep -q -i 'pkcs11'"
-check "genpkey RSA in the token" "provider genpkey -propquery provider=pkcs11 -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -pkeyopt 'pkcs11_uri:pkcs11:token=provider;object=rsa;id=%01' -out g.pem && $p11 -O | grep -q 'label: *rsa'"
-check "genpkey EC in the token" "provider genpkey -propquery provider=pkcs11 -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -pkeyopt 'pkcs11_uri:pkcs11:token=provider;object=ec;id=%02' -out g.pem && $p11 -O | grep -q 'label: *ec'"
-check "genpkey ED25519 in the token" "provider genpkey -propquery provider=pkcs11 -algorithm ED25519 -pkeyopt 'pkcs11_uri:pkcs11:token=provider;object=ed;id=%03' -out g.pem && $p11 -O | grep -q 'label: *ed'"
+check "OpenSSL 3.5" "provider version | grep 'OpenSSL 3\.5'"
+check "the provider is active" "provider list -providers | grep -i 'pkcs11'"
+check "genpkey RSA in the token" "provider genpkey -propquery provider=pkcs11 -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -pkeyopt 'pkcs11_uri:pkcs11:token=provider;object=rsa;id=%01' -out g.pem && $p11 -O | grep 'label: *rsa'"
+check "genpkey EC in the token" "provider genpkey -propquery provider=pkcs11 -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -pkeyopt 'pkcs11_uri:pkcs11:token=provider;object=ec;id=%02' -out g.pem && $p11 -O | grep 'label: *ec'"
+check "genpkey ED25519 in the token" "provider genpkey -propquery provider=pkcs11 -algorithm ED25519 -pkeyopt 'pkcs11_uri:pkcs11:token=provider;object=ed;id=%03' -out g.pem && $p11 -O | grep 'label: *ed'"
 check "generate P-384" "$p11 -k --key-type EC:secp384r1 --id 04 --label ec384 --usage-sign --usage-derive"
-check "storeutl" "provider storeutl -noout -text 'pkcs11:token=provider' >store && grep -q -i 'private-key\|PKCS11' store"
+check "storeutl" "provider storeutl -noout -text 'pkcs11:token=provider' >store && grep -i 'private-key\|PKCS11' store"
 for key in rsa ec ed ec384; do
     check "public key of $key" "provider pkey -in '$(uri $key)' -pubout -out $key.pub && openssl pkey -pubin -in $key.pub -noout -text"
 done
@@ -83,7 +85,7 @@ for key in rsa ec ec384 ed; do
     check "req self-signed $key" "provider req -x509 -new -config provider.cnf -extensions ca -key '$(uri $key)' -subj '/CN=ca $key' -days 30 -out $key.ca && openssl verify -CAfile $key.ca $key.ca"
     check "x509 issues with $key" "provider x509 -req -in $key.csr -CA $key.ca -CAkey '$(uri $key)' -set_serial 7 -days 10 -extfile provider.cnf -extensions leaf -out $key.crt && openssl verify -CAfile $key.ca $key.crt"
 done
-check "certificate in the token" "openssl x509 -in rsa.crt -outform DER -out crt.der && $p11 -w crt.der -y cert --id 01 --label rsa && provider storeutl -certs 'pkcs11:token=provider;object=rsa;type=cert' | openssl x509 -noout -subject | grep -q rsa"
+check "certificate in the token" "openssl x509 -in rsa.crt -outform DER -out crt.der && $p11 -w crt.der -y cert --id 01 --label rsa && provider storeutl -certs 'pkcs11:token=provider;object=rsa;type=cert' | openssl x509 -noout -subject | grep rsa"
 for key in rsa ec; do
     check "cms sign $key" "provider cms -sign -nodetach -binary -md sha256 -inkey '$(uri $key)' -signer $key.crt -in letter -outform DER -out l.p7 && openssl cms -verify -inform DER -in l.p7 -binary -CAfile $key.ca -purpose any -out l && cmp letter l"
 done
@@ -95,14 +97,14 @@ tls() {
     local port=$((20000 + RANDOM % 20000)) server ok=1 key=$3
     openssl req -x509 -newkey rsa:2048 -nodes -keyout soft.pem -subj /CN=localhost -addext subjectAltName=DNS:localhost -out soft.crt 2>/dev/null
     if [ "$1" = provider ]; then
-        provider s_server -key "$(uri "$key")" -cert "$key.crt" -accept "$port" -"$4" -naccept 3 -quiet >server.log 2>&1 </dev/null &
+        "${command[@]}" s_server -key "$(uri "$key")" -cert "$key.crt" -accept "$port" -"$4" -naccept 3 -quiet >server.log 2>&1 </dev/null &
     else
         openssl s_server -key soft.pem -cert soft.crt -accept "$port" -"$4" -naccept 3 -quiet -Verify 1 -verify_return_error -CAfile "$key.ca" >server.log 2>&1 </dev/null &
     fi
     server=$!
     for _ in $(seq 50); do (: <>/dev/tcp/127.0.0.1/$port) 2>/dev/null && break; sleep 0.1; done
     if [ "$1" = provider ]; then
-        openssl s_client -connect "localhost:$port" -"$4" -CAfile "$key.ca" -verify_return_error -verify_hostname localhost </dev/null >client.log 2>&1 && grep -q 'Verify return code: 0' client.log || ok=0
+        openssl s_client -connect "localhost:$port" -"$4" -CAfile "$key.ca" -verify_return_error -verify_hostname localhost </dev/null >client.log 2>&1 && grep 'Verify return code: 0' client.log || ok=0
     else
         # TLS 1.3 tells the client of a refusal only after the handshake: the client waits for what the server says.
         { sleep 1; } | provider s_client -connect "127.0.0.1:$port" -"$4" -CAfile soft.crt -key "$(uri "$key")" -cert "$key.crt" -verify_return_error >client.log 2>&1 || ok=0
@@ -118,3 +120,4 @@ for key in rsa ec ec384; do
         check "client authentication $key $version" "tls openssl provider $key $version"
     done
 done
+exit 0
