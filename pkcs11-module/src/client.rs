@@ -10,7 +10,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use claviger_protocol::call::{Call, Finalize, GenerateKey, GenerateKeyPair};
+use claviger_protocol::call::{
+    Call, CreateObject, DeriveKey, Finalize, GenerateKey, GenerateKeyPair, UnwrapKey,
+};
 use claviger_protocol::codec::{self, Malformed};
 use claviger_protocol::frame::ApplicationTicket;
 use claviger_protocol::{Result, Rv};
@@ -21,7 +23,7 @@ use crate::socket::{Address, Socket, SocketTable};
 /// How long a reply may take.
 const REPLY_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a reply may take that waits for prime numbers.
-const GENERATE_TIMEOUT: Duration = Duration::from_secs(120);
+const MAKE_TIMEOUT: Duration = Duration::from_secs(120);
 /// How long `C_Finalize` waits for the daemon to say that it has heard.
 const FINALIZE_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -221,7 +223,11 @@ impl Client {
 
 fn timeout(call: u16) -> Duration {
     match call {
-        GenerateKey::NUMBER | GenerateKeyPair::NUMBER => GENERATE_TIMEOUT,
+        GenerateKey::NUMBER
+        | GenerateKeyPair::NUMBER
+        | CreateObject::NUMBER
+        | UnwrapKey::NUMBER
+        | DeriveKey::NUMBER => MAKE_TIMEOUT,
         _ => REPLY_TIMEOUT,
     }
 }

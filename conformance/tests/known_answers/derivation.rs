@@ -22,7 +22,14 @@ fn hmac_sha256(key: &[u8], data: &[u8]) -> Vec<u8> {
 /// The base key of the derivations below, and its bytes.
 fn base(token: &Token) -> (Key<'_>, Vec<u8>) {
     let value = pattern(32);
-    (token.secret(KeyType::GENERIC_SECRET, &value, &[A::DERIVE]).unwrap(), value)
+    (readable(token, &value), value)
+}
+
+/// A base key whose derived keys may be read too: PKCS#11 lets them be no less sensitive than it is.
+fn readable<'a>(token: &'a Token, value: &[u8]) -> Key<'a> {
+    let open = [flag(A::SENSITIVE, false), flag(A::EXTRACTABLE, true)];
+    let template = [secret_key(KeyType::GENERIC_SECRET, value, &[A::DERIVE]), open.to_vec()].concat();
+    token.create(&template).unwrap()
 }
 
 /// Derives as many bytes as are expected.
@@ -43,7 +50,7 @@ fn keys_from_keys() {
         derives(&token, &data(M::CONCATENATE_BASE_AND_DATA, b"data"), &key, &with[..34]);
         let with = [b"data", &value[..]].concat();
         derives(&token, &data(M::CONCATENATE_DATA_AND_BASE, b"data"), &key, &with);
-        let other = token.secret(KeyType::GENERIC_SECRET, b"other", &[A::DERIVE]).unwrap();
+        let other = readable(&token, b"other");
         let mechanism = Mechanism::ulong(M::CONCATENATE_BASE_AND_KEY, other.handle);
         derives(&token, &mechanism, &key, &[&value[..], b"other"].concat());
     }
@@ -55,7 +62,7 @@ fn keys_from_keys() {
     }
     if lists(&token, M::EXTRACT_KEY_FROM_KEY) {
         // The standard's own example (PKCS#11 3.2, 6.43.7): 16 bits from bit 21, which go round the end.
-        let example = token.secret(KeyType::GENERIC_SECRET, &unhex("329f84a9"), &[A::DERIVE]).unwrap();
+        let example = readable(&token, &unhex("329f84a9"));
         derives(&token, &Mechanism::ulong(M::EXTRACT_KEY_FROM_KEY, 21), &example, &unhex("9526"));
         derives(&token, &Mechanism::ulong(M::EXTRACT_KEY_FROM_KEY, 64), &key, &value[8..24]);
     }
@@ -154,7 +161,7 @@ fn sp800_108_derivations() {
         [first, rest.to_vec()].concat()
     };
     let blocks = |next: &mut dyn FnMut(u32) -> Vec<u8>| {
-        let output: Vec<u8> = (1..=3).flat_map(|i| next(i)).collect();
+        let output: Vec<u8> = (1..=3).flat_map(next).collect();
         output[..size].to_vec()
     };
     let iteration = sys::CK_SP800_108_ITERATION_VARIABLE;

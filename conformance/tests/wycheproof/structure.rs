@@ -61,7 +61,6 @@ impl Structure {
     }
 
     /// A pointer to an array of `elements`, and before it their number.
-    #[allow(dead_code, reason = "this file is in two test binaries")]
     pub fn array(self, elements: Vec<Structure>) -> Structure {
         let count = elements.len() as u64;
         let mut whole = self.ulong(count);
