@@ -81,7 +81,7 @@ pub fn list(call: &Call<'_>) -> Result<Value> {
 
 /// `keys describe`
 pub fn describe(call: &Call<'_>) -> Result<Value> {
-    let keys = call.args.list("names").iter().map(|name| Ok(json::key(&*call.find_key(name)?.1, call.now)));
+    let keys = call.args.list("names").iter().map(|name| Ok(json::key(&call.find_key(name)?.1, call.now)));
     let mut keys = keys.collect::<Result<Vec<Value>>>()?;
     Ok(if keys.len() == 1 { keys.remove(0) } else { Value::Array(keys) })
 }
@@ -159,7 +159,7 @@ pub fn rotation_disable(call: &Call<'_>) -> Result<Value> {
 
 /// `keys rotation status`
 pub fn rotation_status(call: &Call<'_>) -> Result<Value> {
-    Ok(rotation(&*call.named_key("name")?.1))
+    Ok(rotation(&call.named_key("name")?.1))
 }
 
 fn rotation(key: &KeyCell) -> Value {
@@ -307,7 +307,7 @@ pub fn bindings_remove(call: &Call<'_>) -> Result<Value> {
 
 /// `keys bindings list`
 pub fn bindings_list(call: &Call<'_>) -> Result<Value> {
-    Ok(bindings(&*call.named_key("name")?.1))
+    Ok(bindings(&call.named_key("name")?.1))
 }
 
 fn bindings(key: &KeyCell) -> Value {

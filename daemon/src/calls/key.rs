@@ -94,7 +94,7 @@ impl Handle for WrapKey {
         Ok(match self.room {
             None => Output::Length(length),
             Some(room) if room < length => Output::TooSmall(length),
-            Some(_) => Output::Data(wrapped.into()),
+            Some(_) => Output::Data(wrapped),
         })
     }
 }

@@ -22,6 +22,7 @@ pub struct Mac {
     length: usize,
 }
 
+#[allow(clippy::large_enum_variant, reason = "one per operation; a box would cost every MAC an allocation")]
 enum State {
     /// One that OpenSSL has.
     Evp(ffi::Mac),

@@ -21,9 +21,9 @@ pub mod curve;
 mod der;
 pub mod derive;
 pub mod digest;
-pub mod field;
 #[allow(unsafe_code, reason = "calls of OpenSSL functions that the `openssl` crate lacks")]
 mod ffi;
+pub mod field;
 pub mod generate;
 pub mod key;
 mod key_wrap;

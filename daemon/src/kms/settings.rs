@@ -125,8 +125,8 @@ impl Settings {
 fn shown(millis: u64) -> String {
     match millis {
         0 => "0".to_owned(),
-        _ if millis % DAY == 0 && millis > DAY => format!("{} days", millis / DAY),
-        _ if millis % HOUR == 0 => format!("{} hours", millis / HOUR),
+        _ if millis.is_multiple_of(DAY) && millis > DAY => format!("{} days", millis / DAY),
+        _ if millis.is_multiple_of(HOUR) => format!("{} hours", millis / HOUR),
         _ => format!("{} seconds", millis / 1000),
     }
 }
