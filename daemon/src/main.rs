@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Parser;
+use clavigerd::audit::Audit;
 use clavigerd::config::Config;
 use clavigerd::daemon::Daemon;
 use clavigerd::server::{self, Listeners};
@@ -31,6 +32,10 @@ struct Arguments {
     /// Keep store, root key and sockets under DIR, for the user who starts it
     #[arg(long, value_name = "DIR", conflicts_with = "config")]
     dev: Option<PathBuf>,
+    /// Tests only: file that says how much later it is than the machine's clocks say
+    #[cfg(feature = "test-clock")]
+    #[arg(long, value_name = "FILE")]
+    test_clock: Option<PathBuf>,
     /// Configuration file
     #[arg(long, value_name = "FILE", default_value = "/etc/claviger/clavigerd.toml")]
     config: PathBuf,
@@ -57,6 +62,10 @@ fn run(arguments: &Arguments) -> Result<(), (u8, String)> {
         None => Config::from_file(&arguments.config).map_err(|error| error.to_string()),
     };
     let config = config.map_err(|message| (EXIT_CONFIG, message))?;
+    #[cfg(feature = "test-clock")]
+    if let Some(file) = &arguments.test_clock {
+        let _ = clavigerd::kms::clock::TEST_CLOCK.set(file.clone());
+    }
     let daemon = open(&config).map_err(|message| (EXIT_STORE, message))?;
     let system = |error: std::io::Error| (EXIT_SYSTEM, error.to_string());
     let listeners = Listeners::open(&config).map_err(system)?;
@@ -71,15 +80,31 @@ fn dev(directory: &Path) -> Result<Config, String> {
     Config::dev(&directory).map_err(|error: config::Error| error.to_string())
 }
 
+/// The root key; a new one where the configuration allows it and no store needs an old one.
+fn root_key(config: &Config) -> store::Result<RootKey> {
+    match &config.root_key_file {
+        Some(file) => {
+            let create = config.create_root_key && !store::holds_data(&config.state_directory);
+            RootKey::from_file(file, create)
+        }
+        None => RootKey::from_credential(),
+    }
+}
+
 fn open(config: &Config) -> Result<Arc<Daemon>, String> {
     let directory = &config.state_directory;
-    let root = match &config.root_key_file {
-        Some(file) => RootKey::from_file(file, config.create_root_key && !store::holds_data(directory)),
-        None => RootKey::from_credential(),
-    };
-    let root = root.map_err(|error| error.to_string())?;
+    let root = root_key(config).map_err(|error| error.to_string())?;
     let records = store::open(directory, &root).map_err(|error| error.to_string())?;
-    Daemon::new(records, &root).map_err(|error| format!("{}: {error}", directory.display()))
+    let failed = |error: clavigerd::error::Error| format!("{}: {error}", directory.display());
+    let leapt = Daemon::start_clock(&records, &config.kms).map_err(failed)?;
+    let log = directory.join("audit");
+    let audit = Audit::open(&log).map_err(|error| format!("{}: {error}", log.display()))?;
+    let daemon = Daemon::with(records, &root, config.kms.clone(), audit).map_err(failed)?;
+    daemon.start_hook(&config.kms);
+    if leapt {
+        daemon.tell_of_leap();
+    }
+    Ok(daemon)
 }
 
 /// Says that both sockets accept: one line for people and scripts, and systemd's notification.
