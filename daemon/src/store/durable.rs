@@ -52,6 +52,12 @@ pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
     sync_dir(parent(path))
 }
 
+/// Opens an existing file for reading and writing in place.
+pub(super) fn open_private(path: &Path) -> Result<File> {
+    let opened = OpenOptions::new().read(true).write(true).open(path);
+    opened.map_err(|error| Error::io("open", path, error))
+}
+
 /// Removes a file that may be left over from a crash.
 pub(super) fn remove_if_present(path: &Path) -> Result<()> {
     match std::fs::remove_file(path) {

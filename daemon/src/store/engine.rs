@@ -206,16 +206,10 @@ impl Batch {
         Ok(())
     }
 
-    /// Checks every expectation against `version_of`, the present version of a place.
-    pub(super) fn check_expectations(
-        &self,
-        mut version_of: impl FnMut(&RecordKey) -> Result<Option<u64>>,
-    ) -> Result<()> {
-        for Write { place, expect, .. } in &self.writes {
-            if *expect == Expect::Any {
-                continue;
-            }
-            let found = version_of(place)?;
+    /// Checks every expectation against `present`, the records at the batch's places, in its order.
+    pub(super) fn check_expectations(&self, present: &[Option<Record>]) -> Result<()> {
+        for (Write { place, expect, .. }, record) in self.writes.iter().zip(present) {
+            let found = record.as_ref().map(|record| record.version);
             if !expect.holds(found) {
                 return Err(Error::Conflict { place: place.clone(), found });
             }
@@ -277,4 +271,11 @@ pub trait Store: Send + Sync {
 
     /// Durable changes under `prefix` from now on, in the order of their revisions.
     async fn watch(&self, prefix: &RecordKey) -> Result<Watch>;
+
+    /// Remembers, where it outlives the engine's files, that the keyring reached `generation`; an older one is
+    /// refused from then on. `Ok` means durable.
+    ///
+    /// # Errors
+    /// As [`Store::commit`].
+    async fn note_keyring(&self, generation: u64) -> Result<()>;
 }

@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::engine::RecordKey;
+use super::verify::Findings;
 
 /// The store's result.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -169,6 +170,57 @@ pub enum Error {
         path: PathBuf,
         /// The schema it names.
         schema: u8,
+    },
+    /// There is a keyring and no anchor, so nothing tells whether the store is whole.
+    #[error(
+        "{} is missing, so nothing tells whether the store is whole; restore the directory from a backup, or \
+         accept the store as it is with: clavigerd store recover --accept-loss",
+        path.display()
+    )]
+    AnchorMissing {
+        /// The anchor file.
+        path: PathBuf,
+    },
+    /// Neither slot of the anchor was written by this store.
+    #[error(
+        "{} is damaged or of another store, so nothing tells whether the store is whole; restore the directory \
+         from a backup, or accept the store as it is with: clavigerd store recover --accept-loss",
+        path.display()
+    )]
+    AnchorNotAuthentic {
+        /// The anchor file.
+        path: PathBuf,
+    },
+    /// The anchor is of a form that this program does not know.
+    #[error("{} was written by a newer version (schema {schema})", path.display())]
+    AnchorForm {
+        /// The anchor file.
+        path: PathBuf,
+        /// The schema it names.
+        schema: u8,
+    },
+    /// The store is not what the anchor says it has to be.
+    #[error("{0}")]
+    NotWhole(Box<Findings>),
+    /// A file that is no export of a store, or is damaged, or was sealed under another passphrase.
+    #[error("{}: {what}", path.display())]
+    Export {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: &'static str,
+    },
+    /// There is nothing in the directory.
+    #[error("{} holds no store", path.display())]
+    NoStore {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// The directory holds a store already.
+    #[error("{} holds a store already; give an empty directory", path.display())]
+    NotEmpty {
+        /// The directory.
+        path: PathBuf,
     },
     /// A watcher fell behind and missed changes; it has to scan again.
     #[error("too many changes since the last look; scan again")]

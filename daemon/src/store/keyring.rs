@@ -10,15 +10,18 @@
 //! leaves one that opens, and a key that was dropped is in neither.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::io;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use super::durable::replace;
+use super::durable::{open_private, replace};
 use super::error::{Error, Result};
-use super::root_key::{RootKey, label};
+use super::root_key::{RootKey, derive, label};
 use super::seal::{KEY_BYTES, Key, decrypt, encrypt, random_key};
+use super::tally::{Authenticator, take};
 
 const MAGIC: &[u8; 8] = b"CLVKRING";
 const SCHEMA: u8 = 1;
@@ -79,9 +82,28 @@ impl Keyring {
     /// the newest is of a form this program does not know.
     pub fn load(dir: &Path, root: &RootKey) -> Result<Option<Self>> {
         let kek = root.subkey(label::KEYRING_KEK)?;
-        let slots = [Self::load_slot(dir, 0, &kek)?, Self::load_slot(dir, 1, &kek)?];
+        let (found, stale) = Self::newest(dir, &kek)?;
+        if let Some(keyring) = &found {
+            let bytes = keyring.to_file(&kek)?;
+            for path in stale {
+                tracing::warn!(file = %path.display(), "restoring a keyring slot from its twin");
+                replace(&path, &bytes)?;
+            }
+        }
+        Ok(found)
+    }
+
+    /// As [`Keyring::load`], and changes no file.
+    pub(super) fn peek(dir: &Path, root: &RootKey) -> Result<Option<Self>> {
+        let kek = root.subkey(label::KEYRING_KEK)?;
+        Ok(Self::newest(dir, &kek)?.0)
+    }
+
+    /// The newest keyring, and the slots that do not hold it.
+    fn newest(dir: &Path, kek: &[u8; KEY_BYTES]) -> Result<(Option<Self>, Vec<PathBuf>)> {
+        let slots = [Self::load_slot(dir, 0, kek)?, Self::load_slot(dir, 1, kek)?];
         if slots.iter().all(|slot| matches!(slot, Slot::Missing)) {
-            return Ok(None);
+            return Ok((None, Vec::new()));
         }
         let generations = slots.each_ref().map(|slot| match slot {
             Slot::Authentic(keyring) => keyring.generation,
@@ -95,14 +117,10 @@ impl Keyring {
             })
             .max_by_key(|keyring| keyring.generation)
             .ok_or_else(|| Error::KeyringNotAuthentic { path: slot_path(dir, 0) })?;
-        for (index, generation) in generations.into_iter().enumerate() {
-            if generation != newest.generation {
-                let path = slot_path(dir, index);
-                tracing::warn!(file = %path.display(), "restoring a keyring slot from its twin");
-                replace(&path, &newest.to_file(&kek)?)?;
-            }
-        }
-        Ok(Some(newest))
+        let stale =
+            generations.iter().enumerate().filter(|(_, generation)| **generation != newest.generation);
+        let stale = stale.map(|(index, _)| slot_path(dir, index)).collect();
+        Ok((Some(newest), stale))
     }
 
     /// Writes the keyring to both slots of `dir` as the next generation. When it returns, neither slot holds
@@ -112,9 +130,42 @@ impl Keyring {
     /// After [`Error::Io`] or [`Error::NoSpace`] the next load finds this generation or the one before.
     pub fn save(&mut self, dir: &Path, root: &RootKey) -> Result<()> {
         let kek = root.subkey(label::KEYRING_KEK)?;
+        self.save_under(dir, &kek)
+    }
+
+    /// As [`Keyring::save`], under the root key's subkey itself.
+    pub(super) fn save_under(&mut self, dir: &Path, kek: &[u8; KEY_BYTES]) -> Result<()> {
         self.generation += 1;
-        let bytes = self.to_file(&kek)?;
-        (0..SLOTS.len()).try_for_each(|index| replace(&slot_path(dir, index), &bytes))
+        let bytes = self.to_file(kek)?;
+        (0..SLOTS.len()).try_for_each(|index| {
+            let path = slot_path(dir, index);
+            // The name moves to the new file; the old one lives on until this handle is closed.
+            let old = open_private(&path).ok();
+            replace(&path, &bytes)?;
+            if let Some(old) = old {
+                overwrite(&old, &path);
+            }
+            Ok(())
+        })
+    }
+
+    /// How often the keyring was saved.
+    pub(super) fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// Whether older epochs than the current one are still held.
+    pub(super) fn holds_old_epochs(&self) -> bool {
+        self.epochs.len() > 1
+    }
+
+    /// What authenticates the store's state and its anchor. Its key comes from the store key, so that it stays
+    /// when the root key changes.
+    ///
+    /// # Errors
+    /// [`Error::Crypto`] when OpenSSL fails.
+    pub(super) fn authenticator(&self) -> Result<Authenticator> {
+        Authenticator::new(&*derive(&self.store_key, label::ANCHOR_MAC)?, self.store_id)
     }
 
     /// Whether `dir` has a slot file.
@@ -212,6 +263,14 @@ impl Keyring {
     }
 }
 
+/// Writes zeros over a file that has no name any more. Best effort: the disk may keep old blocks all the same.
+fn overwrite(file: &File, path: &Path) {
+    let zeros = file.metadata().map(|status| vec![0; status.len().min(MAX_FILE_BYTES) as usize]);
+    if let Err(error) = zeros.and_then(|zeros| file.write_all_at(&zeros, 0)).and_then(|()| file.sync_data()) {
+        tracing::warn!(file = %path.display(), %error, "the old keyring cannot be overwritten");
+    }
+}
+
 fn slot_path(dir: &Path, index: usize) -> PathBuf {
     dir.join(SLOTS[index])
 }
@@ -232,13 +291,6 @@ fn open_file(file: &[u8], kek: &[u8; KEY_BYTES]) -> Option<Zeroizing<Vec<u8>>> {
     clear_part(file)?;
     let (clear, sealed) = file.split_at_checked(CLEAR_BYTES)?;
     decrypt(kek, clear, sealed)
-}
-
-/// The next `N` bytes of `rest`, which moves past them.
-fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
-    let (taken, after) = rest.split_first_chunk::<N>()?;
-    *rest = after;
-    Some(*taken)
 }
 
 #[cfg(test)]

@@ -57,7 +57,9 @@ impl Store for MemoryStore {
     async fn commit(&self, batch: Batch) -> Result<u64> {
         batch.check_form()?;
         let mut state = self.state();
-        batch.check_expectations(|place| Ok(state.records.get(place).map(|record| record.version)))?;
+        let present: Vec<_> =
+            batch.writes.iter().map(|write| state.records.get(&write.place).cloned()).collect();
+        batch.check_expectations(&present)?;
         state.revision += 1;
         let revision = state.revision;
         let events = events_of(&batch, revision);
@@ -74,5 +76,9 @@ impl Store for MemoryStore {
 
     async fn watch(&self, prefix: &RecordKey) -> Result<Watch> {
         Ok(self.watchers.add(prefix))
+    }
+
+    async fn note_keyring(&self, _generation: u64) -> Result<()> {
+        Ok(())
     }
 }

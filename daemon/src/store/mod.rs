@@ -6,39 +6,57 @@
 //! |--------------|------------------------------------------------------------------------------------|
 //! | `open.rs`    | the state directory: lock, keyring, engine, checked to belong together             |
 //! | `records.rs` | typed records: encode, seal, split into chunks, commit; what the daemon calls       |
+//! | `purge.rs`   | makes removed material unreadable for good                                         |
+//! | `verify.rs`  | whether every record is there: the check at start and `clavigerd store verify`     |
 //! | `seal.rs`    | AES-256-GCM of every record: metadata under the store key, material by envelope    |
 //! | `keyring.rs` | the store key and the epoch keys, in two slot files beside the store               |
 //! | `root_key.rs`| the key that opens the keyring, and the subkeys derived from it                    |
 //! | `engine.rs`  | `trait Store` over opaque bytes, with batches, expectations and pages              |
+//! | `anchor.rs`  | outside the engine, what its records have to come to                               |
+//! | `tally.rs`   | numbers and keyed hash of all live records                                         |
+//! | `inventory.rs`| the names of all live records                                                     |
+//! | `reserve.rs` | space for a start on a full disk                                                   |
 //! | `watch.rs`   | notices of durable changes                                                         |
 //! | `sled.rs`    | the engine on disk                                                                 |
+//! | `watchdog.rs`| ends sled's waiting for a write that has failed                                    |
 //! | `memory.rs`  | the engine in memory, for tests and throw-away daemons                             |
 //! | `suite.rs`   | the one test suite over both engines                                               |
 //!
 //! Two rules hold everywhere. Plaintext never reaches an engine: a record is sealed to its place (store,
 //! tree and key) first. And a commit that returned `Ok` has reached the disk, not the page cache alone.
 
+mod anchor;
 mod durable;
 mod engine;
 mod error;
+mod inventory;
 mod keyring;
 mod memory;
 mod open;
+mod purge;
 mod records;
+mod reserve;
 mod root_key;
 mod seal;
 mod sled;
 #[cfg(test)]
 mod suite;
+mod tally;
+mod verify;
 mod watch;
+mod watchdog;
 
+pub use anchor::{Anchored, State};
 pub use engine::{Batch, Expect, MAX_KEY_BYTES, MAX_RECORD_BYTES, Page, Record, RecordKey, Store, Tree};
 pub use error::{Error, Result, RootKeyFault};
 pub use keyring::Keyring;
 pub use memory::MemoryStore;
-pub use open::{holds_data, open};
+pub use open::{copy, holds_data, open, recover, verify};
+pub use purge::Purged;
 pub use records::{Change, Records};
 pub use root_key::{ROOT_KEY_BYTES, RootKey, label};
 pub use seal::Sealer;
-pub use sled::SledStore;
+pub use sled::{Anchoring, SledStore, Stored};
+pub use tally::{Authenticator, Tally};
+pub use verify::{Fault, Findings};
 pub use watch::{Event, Watch};

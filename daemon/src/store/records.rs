@@ -5,10 +5,13 @@
 //! chunks are in [`Tree::Chunk`] under tree number, key and index (u32, big endian), each the id and its
 //! part. The id tells the chunks of one writing from those of another.
 
+use std::path::PathBuf;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
+use std::time::Instant;
 
 use bincode::{Decode, Encode};
 use claviger_protocol::codec;
@@ -17,7 +20,9 @@ use zeroize::Zeroizing;
 
 use super::engine::{Batch, Expect, MAX_RECORD_BYTES, Record, RecordKey, Store, Tree};
 use super::error::{Error, Result};
-use super::seal::{SEAL_BYTES, Sealer};
+use super::keyring::Keyring;
+use super::purge::REMOVED_KEY;
+use super::seal::{Key, SEAL_BYTES, Sealer};
 
 const WHOLE: u8 = 0;
 const HEAD: u8 = 1;
@@ -35,9 +40,25 @@ type Plaintext = Zeroizing<Vec<u8>>;
 /// block.
 pub struct Records {
     engine: Arc<dyn Store>,
-    sealer: Sealer,
+    pub(super) sealer: Sealer,
+    /// Where the keyring is saved; `None` for records that end with the process.
+    custody: Option<Custody>,
+    /// Held for reading while a commit seals and is applied, for writing while a new epoch begins.
+    pub(super) gate: RwLock<()>,
+    /// Held during a purge.
+    pub(super) purging: Mutex<()>,
+    /// When this process began its last daily purge.
+    pub(super) last_purge: Mutex<Option<Instant>>,
+    /// The last epoch for which [`REMOVED_KEY`] was written; 0 before the first.
+    removed_in: AtomicU32,
     /// Held for as long as the records are open.
     _lock: Option<Flock<std::fs::File>>,
+}
+
+/// Directory and key of the keyring.
+struct Custody {
+    dir: PathBuf,
+    kek: Key,
 }
 
 /// Puts and removes that one commit does together or not at all. A record may be named once.
@@ -105,6 +126,11 @@ impl Change {
         self.steps.push(Step { place, expect: Expect::Any, value });
     }
 
+    /// Writes a value that is encoded already.
+    pub(super) fn put_encoded(&mut self, place: RecordKey, value: Plaintext) {
+        self.steps.push(Step { place, expect: Expect::Any, value: Some(value) });
+    }
+
     /// Removes the material at `key`. It stays in old parts of the disk, sealed, until its epoch is dropped.
     pub fn remove_material(&mut self, key: impl Into<Vec<u8>>) {
         self.remove(Tree::Material, key);
@@ -119,7 +145,31 @@ impl Change {
 impl Records {
     /// Records in `engine`, sealed by `sealer`.
     pub fn open(engine: Arc<dyn Store>, sealer: Sealer) -> Self {
-        Self { engine, sealer, _lock: None }
+        Self {
+            engine,
+            sealer,
+            custody: None,
+            gate: RwLock::default(),
+            purging: Mutex::default(),
+            last_purge: Mutex::default(),
+            removed_in: AtomicU32::new(0),
+            _lock: None,
+        }
+    }
+
+    /// The same records, whose keyring is saved in `dir` under `kek`.
+    pub(super) fn in_custody(self, dir: PathBuf, kek: Key) -> Self {
+        Self { custody: Some(Custody { dir, kek }), ..self }
+    }
+
+    /// Makes `keyring` durable and then uses it.
+    pub(super) fn save_keyring(&self, mut keyring: Keyring) -> Result<()> {
+        if let Some(Custody { dir, kek }) = &self.custody {
+            keyring.save_under(dir, kek)?;
+            block_on(self.engine.note_keyring(keyring.generation()))?;
+        }
+        self.sealer.replace_keyring(keyring);
+        Ok(())
     }
 
     /// The same records, which keep `lock` until they are dropped.
@@ -178,15 +228,34 @@ impl Records {
         prefix: &[u8],
         mut each: impl FnMut(Vec<u8>, T),
     ) -> Result<()> {
-        let prefix = RecordKey::new(tree, prefix);
+        self.for_each_encoded_under(&RecordKey::new(tree, prefix), |place, plaintext| {
+            let value = decode(&place, &plaintext)?;
+            each(place.key, value);
+            Ok(())
+        })
+    }
+
+    /// Calls `each` with every place of `tree` and its value as it was encoded; material is its own encoding.
+    pub(super) fn for_each_encoded(
+        &self,
+        tree: Tree,
+        each: impl FnMut(RecordKey, Plaintext) -> Result<()>,
+    ) -> Result<()> {
+        self.for_each_encoded_under(&RecordKey::new(tree, ""), each)
+    }
+
+    fn for_each_encoded_under(
+        &self,
+        prefix: &RecordKey,
+        mut each: impl FnMut(RecordKey, Plaintext) -> Result<()>,
+    ) -> Result<()> {
         let mut after = None;
         loop {
-            let page = block_on(self.engine.scan(&prefix, after.as_ref()))?;
+            let page = block_on(self.engine.scan(prefix, after.as_ref()))?;
             for (place, record) in page.records {
                 // Absent: removed while the page was read.
                 if let Some((_, plaintext)) = self.assemble(&place, record)? {
-                    let value = decode(&place, &plaintext)?;
-                    each(place.key, value);
+                    each(place, plaintext)?;
                 }
             }
             match page.next {
@@ -204,6 +273,8 @@ impl Records {
         if change.is_empty() {
             return Ok(());
         }
+        let _gate = self.gate.read().unwrap_or_else(PoisonError::into_inner);
+        let change = self.with_removal_noted(change)?;
         let mut attempt = 1;
         loop {
             match block_on(self.engine.commit(self.batch(&change)?)) {
@@ -214,6 +285,22 @@ impl Records {
                 result => return result.map(drop),
             }
         }
+    }
+
+    /// The change, which also writes the current epoch to [`REMOVED_KEY`] if it is the first since the start to
+    /// remove material in this epoch.
+    fn with_removal_noted(&self, mut change: Change) -> Result<Change> {
+        let epoch = self.sealer.keyring().current_epoch().0;
+        let removes = change.steps.iter().any(|step| is_material(&step.place) && step.value.is_none());
+        // Noting it twice does no harm, noting it before the commit has succeeded would.
+        if removes && self.removed_in.load(Ordering::Acquire) != epoch {
+            if self.get::<u32>(Tree::Meta, REMOVED_KEY)? == Some(epoch) {
+                self.removed_in.store(epoch, Ordering::Release);
+            } else {
+                change.put(Tree::Meta, REMOVED_KEY, &epoch)?;
+            }
+        }
+        Ok(change)
     }
 
     /// The sealed batch for a change, including the removal of chunks that it leaves without a head.
@@ -268,16 +355,28 @@ impl Records {
         }
     }
 
-    /// Version and value of `record`, read at `place`; when it is chunked and replaced meanwhile, those of
-    /// its successor.
-    fn assemble(&self, place: &RecordKey, mut record: Record) -> Result<Option<(u64, Plaintext)>> {
+    /// Version and value of `record`, read at `place`; when it is chunked and replaced meanwhile, or its epoch
+    /// ends meanwhile, those of its successor.
+    pub(super) fn assemble(&self, place: &RecordKey, mut record: Record) -> Result<Option<(u64, Plaintext)>> {
         for _ in 0..ATTEMPTS {
-            if let Some(value) = self.join(place, &record)? {
+            let (value, failure) = match self.join(place, &record) {
+                Ok(value) => (value, None),
+                Err(error @ Error::UnknownEpoch { .. }) => (None, Some(error)),
+                Err(error) => return Err(error),
+            };
+            if let Some(value) = value {
                 return Ok(Some((record.version, value)));
             }
             match block_on(self.engine.get(place))? {
                 None => return Ok(None),
-                Some(newer) if newer.version == record.version => break,
+                // The head is as it was: the failure was that of a chunk, which may have changed.
+                Some(newer) if newer.version == record.version => match failure {
+                    Some(Error::UnknownEpoch { place: part, epoch }) if part == *place => {
+                        return Err(Error::UnknownEpoch { place: part, epoch });
+                    }
+                    Some(_) => {}
+                    None => break,
+                },
                 Some(newer) => record = newer,
             }
         }
@@ -320,16 +419,28 @@ impl Records {
     }
 
     fn unseal(&self, place: &RecordKey, sealed: &[u8]) -> Result<Plaintext> {
-        if is_material(place) {
-            self.sealer.open_material(place, sealed)
-        } else {
-            self.sealer.open(place, sealed)
-        }
+        self.sealer.open_any(place, sealed)
     }
 }
 
+/// The value of a short record of an engine that is not served yet.
+///
+/// # Errors
+/// What the engine and the sealer say; [`Error::Undecodable`] when it is of another type.
+pub(super) fn read_one<T: Decode<()>>(
+    engine: &dyn Store,
+    sealer: &Sealer,
+    place: &RecordKey,
+) -> Result<Option<T>> {
+    let Some(record) = block_on(engine.get(place))? else { return Ok(None) };
+    let plaintext = sealer.open_any(place, &record.bytes)?;
+    let value =
+        plaintext.strip_prefix(&[WHOLE]).ok_or_else(|| Error::Undecodable { place: place.clone() })?;
+    decode(place, value).map(Some)
+}
+
 /// Whether records at `place` are sealed by envelope: material, and chunks of material.
-fn is_material(place: &RecordKey) -> bool {
+pub(super) fn is_material(place: &RecordKey) -> bool {
     match place.tree {
         Tree::Material => true,
         Tree::Chunk => place.key.first() == Some(&(Tree::Material as u8)),
@@ -361,7 +472,7 @@ fn decode<T: Decode<()>>(place: &RecordKey, plaintext: &[u8]) -> Result<T> {
 }
 
 /// Runs a future on this thread, which sleeps while the future waits.
-fn block_on<F: Future>(future: F) -> F::Output {
+pub(super) fn block_on<F: Future>(future: F) -> F::Output {
     struct Unpark(Thread);
     impl Wake for Unpark {
         fn wake(self: Arc<Self>) {

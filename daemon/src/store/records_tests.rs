@@ -2,8 +2,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::super::keyring::Keyring;
 use super::super::memory::MemoryStore;
-use super::super::sled::SledStore;
-use super::super::suite::{keys, ready};
+use super::super::suite::{keys, on_disk, ready};
 use super::*;
 
 #[derive(Debug, Clone, PartialEq, Encode, Decode)]
@@ -48,8 +47,7 @@ fn put_raw(records: &Records, place: &RecordKey, bytes: Vec<u8>) {
 #[test]
 fn values_of_every_length_survive_on_both_engines() {
     let dir = tempfile::tempdir().unwrap();
-    let engines: [Arc<dyn Store>; 2] =
-        [Arc::new(MemoryStore::new()), Arc::new(SledStore::open(dir.path()).unwrap())];
+    let engines: [Arc<dyn Store>; 2] = [Arc::new(MemoryStore::new()), Arc::new(on_disk(dir.path()).unwrap())];
     for records in engines.map(over) {
         // The encoding adds 16 bytes of lengths and the name.
         for length in [0, 1, PART_BYTES - 18, PART_BYTES - 17, PART_BYTES, 2 * PART_BYTES, 200_000] {
@@ -198,7 +196,7 @@ fn a_chunk_that_is_missing_or_of_an_older_value_is_noticed() {
 #[test]
 fn engines_see_no_plaintext() {
     let dir = tempfile::tempdir().unwrap();
-    let records = over(Arc::new(SledStore::open(dir.path()).unwrap()));
+    let records = over(Arc::new(on_disk(dir.path()).unwrap()));
     let marker = b"marker-of-a-secret-value";
     let mut change = Change::new();
     change.put(Tree::Object, "a", &marker.to_vec()).unwrap();
@@ -220,7 +218,7 @@ fn engines_see_no_plaintext() {
 #[test]
 fn readers_see_whole_values_while_writers_replace_them() {
     let dir = tempfile::tempdir().unwrap();
-    let records = over(Arc::new(SledStore::open(dir.path()).unwrap()));
+    let records = over(Arc::new(on_disk(dir.path()).unwrap()));
     let sizes = [10, 40_000, 100_000, 70_000];
     put(&records, "key", &thing("0", sizes[0]));
     let done = AtomicBool::new(false);

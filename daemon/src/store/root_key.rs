@@ -27,7 +27,7 @@ pub mod label {
     pub const KEYRING_KEK: &str = "keyring-kek";
     /// Joins the PIN before it is hashed, so that hashes alone allow no guessing.
     pub const PIN_PEPPER: &str = "pin-pepper";
-    /// Authenticates the anchor.
+    /// Authenticates the anchor; derived from the store key, not from the root key.
     pub const ANCHOR_MAC: &str = "anchor-mac";
     /// Authenticates the audit log.
     pub const AUDIT_MAC: &str = "audit-mac";
@@ -92,10 +92,7 @@ impl RootKey {
     /// # Errors
     /// [`Error::Crypto`] when OpenSSL fails.
     pub fn subkey(&self, label: &str) -> Result<Zeroizing<[u8; ROOT_KEY_BYTES]>> {
-        let info = format!("claviger v1 {label}");
-        let mut subkey = Zeroizing::new([0; ROOT_KEY_BYTES]);
-        hkdf_sha256(&*self.0, &[], info.as_bytes(), &mut *subkey)?;
-        Ok(subkey)
+        derive(&self.0, label)
     }
 
     /// Writes the key to a new file, which appears with all its content or not at all and never replaces
@@ -141,6 +138,14 @@ fn read(path: &Path, closed_to: u32) -> std::result::Result<RootKey, RootKeyFaul
     let mut key = Zeroizing::new([0; ROOT_KEY_BYTES]);
     file.read_exact(&mut *key)?;
     Ok(RootKey(key))
+}
+
+/// The subkey of `key` for the purpose `label`.
+pub(super) fn derive(key: &[u8; ROOT_KEY_BYTES], label: &str) -> Result<Zeroizing<[u8; ROOT_KEY_BYTES]>> {
+    let info = format!("claviger v1 {label}");
+    let mut subkey = Zeroizing::new([0; ROOT_KEY_BYTES]);
+    hkdf_sha256(key, &[], info.as_bytes(), &mut *subkey)?;
+    Ok(subkey)
 }
 
 fn hkdf_sha256(key: &[u8], salt: &[u8], info: &[u8], output: &mut [u8]) -> Result<()> {

@@ -18,6 +18,8 @@
 //! epoch keys once per material; the store key once per metadata write, so the count of commits is what the
 //! limit is about. The header's epoch is 0 in metadata and leaves room to replace the store key.
 
+use std::sync::{PoisonError, RwLock, RwLockReadGuard};
+
 use openssl::cipher::Cipher;
 use openssl::cipher_ctx::CipherCtx;
 use openssl::error::ErrorStack;
@@ -27,6 +29,7 @@ use zeroize::Zeroizing;
 use super::engine::RecordKey;
 use super::error::{Error, Result};
 use super::keyring::Keyring;
+use super::records::is_material;
 
 /// Length of every symmetric key of the store, in bytes.
 pub(super) const KEY_BYTES: usize = 32;
@@ -81,13 +84,23 @@ impl Header {
 
 /// Seals and opens records with the keys of a keyring.
 pub struct Sealer {
-    keyring: Keyring,
+    keyring: RwLock<Keyring>,
 }
 
 impl Sealer {
     /// A sealer with these keys.
     pub fn new(keyring: Keyring) -> Self {
-        Self { keyring }
+        Self { keyring: RwLock::new(keyring) }
+    }
+
+    /// The keys, for as long as the result lives.
+    pub(super) fn keyring(&self) -> RwLockReadGuard<'_, Keyring> {
+        self.keyring.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts other keys in the place of the present ones.
+    pub(super) fn replace_keyring(&self, keyring: Keyring) {
+        *self.keyring.write().unwrap_or_else(PoisonError::into_inner) = keyring;
     }
 
     /// Seals metadata for `place`.
@@ -97,7 +110,8 @@ impl Sealer {
     pub fn seal(&self, place: &RecordKey, plaintext: &[u8]) -> Result<Vec<u8>> {
         let header = Header { magic: METADATA, schema: SCHEMA, codec: CODEC_PROTOCOL, epoch: NO_EPOCH };
         let mut sealed = header.to_bytes().to_vec();
-        encrypt(&self.keyring.store_key, &self.additional_data(place, header), plaintext, &mut sealed)?;
+        let keyring = self.keyring();
+        encrypt(&keyring.store_key, &additional_data(&keyring, place, header), plaintext, &mut sealed)?;
         Ok(sealed)
     }
 
@@ -112,7 +126,8 @@ impl Sealer {
         if header.magic != METADATA {
             return Err(not_authentic());
         }
-        let plaintext = decrypt(&self.keyring.store_key, &self.additional_data(place, header), body)
+        let keyring = self.keyring();
+        let plaintext = decrypt(&keyring.store_key, &additional_data(&keyring, place, header), body)
             .ok_or_else(not_authentic)?;
         known(place, header, CODEC_PROTOCOL)?;
         Ok(plaintext)
@@ -123,12 +138,14 @@ impl Sealer {
     /// # Errors
     /// [`Error::Crypto`] when OpenSSL fails.
     pub fn seal_material(&self, place: &RecordKey, material: &[u8]) -> Result<Vec<u8>> {
-        let (epoch, epoch_key) = self.keyring.current_epoch();
+        let keyring = self.keyring();
+        let (epoch, epoch_key) = keyring.current_epoch();
         let header = Header { magic: MATERIAL, schema: SCHEMA, codec: CODEC_RAW, epoch };
         let data_key = random_key()?;
         let mut sealed = header.to_bytes().to_vec();
-        encrypt(epoch_key, &self.additional_data(place, header), &*data_key, &mut sealed)?;
-        encrypt(&data_key, &self.additional_data(place, without_epoch(header)), material, &mut sealed)?;
+        encrypt(epoch_key, &additional_data(&keyring, place, header), &*data_key, &mut sealed)?;
+        let aad = additional_data(&keyring, place, without_epoch(header));
+        encrypt(&data_key, &aad, material, &mut sealed)?;
         Ok(sealed)
     }
 
@@ -138,29 +155,66 @@ impl Sealer {
     /// [`Error::UnknownEpoch`] when the keyring no longer has, or never had, the key of its epoch; else as
     /// [`Sealer::open`].
     pub fn open_material(&self, place: &RecordKey, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
-        let not_authentic = || Error::NotAuthentic { place: place.clone() };
-        let (header, rest) = Header::split(sealed).ok_or_else(not_authentic)?;
-        if header.magic != MATERIAL {
-            return Err(not_authentic());
-        }
-        let (wrapped, body) = rest.split_at_checked(WRAPPED_KEY_BYTES).ok_or_else(not_authentic)?;
-        let epoch_key = self
-            .keyring
-            .epoch(header.epoch)
-            .ok_or_else(|| Error::UnknownEpoch { place: place.clone(), epoch: header.epoch })?;
-        let data_key =
-            decrypt(epoch_key, &self.additional_data(place, header), wrapped).ok_or_else(not_authentic)?;
-        let data_key = data_key.first_chunk::<KEY_BYTES>().ok_or_else(not_authentic)?;
-        let material = decrypt(data_key, &self.additional_data(place, without_epoch(header)), body)
-            .ok_or_else(not_authentic)?;
+        let keyring = self.keyring();
+        let (header, data_key, body) = unwrap_data_key(&keyring, place, sealed)?;
+        let aad = additional_data(&keyring, place, without_epoch(header));
+        let material =
+            decrypt(&data_key, &aad, body).ok_or_else(|| Error::NotAuthentic { place: place.clone() })?;
         known(place, header, CODEC_RAW)?;
         Ok(material)
     }
 
-    /// Store, place and header in one string of bytes. Only the key varies in length, so it is unambiguous.
-    fn additional_data(&self, place: &RecordKey, header: Header) -> Vec<u8> {
-        [self.keyring.store_id.as_slice(), &place.to_bytes(), &header.to_bytes()].concat()
+    /// Opens the record of `place`, whichever way records there are sealed.
+    ///
+    /// # Errors
+    /// As [`Sealer::open`] and [`Sealer::open_material`].
+    pub(super) fn open_any(&self, place: &RecordKey, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
+        if is_material(place) { self.open_material(place, sealed) } else { self.open(place, sealed) }
     }
+
+    /// The material of `place` with its data key wrapped under the current epoch; `None` when it is already.
+    ///
+    /// # Errors
+    /// As [`Sealer::open_material`]; the body is not opened.
+    pub(super) fn rewrap(&self, place: &RecordKey, sealed: &[u8]) -> Result<Option<Vec<u8>>> {
+        let keyring = self.keyring();
+        let (header, data_key, body) = unwrap_data_key(&keyring, place, sealed)?;
+        let (epoch, epoch_key) = keyring.current_epoch();
+        if header.epoch == epoch {
+            return Ok(None);
+        }
+        let header = Header { epoch, ..header };
+        let mut rewrapped = header.to_bytes().to_vec();
+        encrypt(epoch_key, &additional_data(&keyring, place, header), &*data_key, &mut rewrapped)?;
+        rewrapped.extend_from_slice(body);
+        Ok(Some(rewrapped))
+    }
+}
+
+/// Header, data key and sealed body of the material of `place`.
+fn unwrap_data_key<'a>(
+    keyring: &Keyring,
+    place: &RecordKey,
+    sealed: &'a [u8],
+) -> Result<(Header, Key, &'a [u8])> {
+    let not_authentic = || Error::NotAuthentic { place: place.clone() };
+    let (header, rest) = Header::split(sealed).ok_or_else(not_authentic)?;
+    if header.magic != MATERIAL {
+        return Err(not_authentic());
+    }
+    let (wrapped, body) = rest.split_at_checked(WRAPPED_KEY_BYTES).ok_or_else(not_authentic)?;
+    let epoch_key = keyring
+        .epoch(header.epoch)
+        .ok_or_else(|| Error::UnknownEpoch { place: place.clone(), epoch: header.epoch })?;
+    let data_key =
+        decrypt(epoch_key, &additional_data(keyring, place, header), wrapped).ok_or_else(not_authentic)?;
+    let data_key = data_key.first_chunk::<KEY_BYTES>().ok_or_else(not_authentic)?;
+    Ok((header, Zeroizing::new(*data_key), body))
+}
+
+/// Store, place and header in one string of bytes. Only the key varies in length, so it is unambiguous.
+fn additional_data(keyring: &Keyring, place: &RecordKey, header: Header) -> Vec<u8> {
+    [keyring.store_id.as_slice(), &place.to_bytes(), &header.to_bytes()].concat()
 }
 
 /// The header that binds a body, which stays as it is when its data key moves to another epoch.
@@ -284,7 +338,7 @@ mod tests {
         let sealed = one.seal(&place, b"value").unwrap();
         assert!(not_authentic(sealer().open(&place, &sealed)));
         // The same keys under another identity.
-        let mut keyring = one.keyring;
+        let mut keyring = one.keyring().clone();
         keyring.store_id = [9; 16];
         assert!(not_authentic(Sealer::new(keyring).open(&place, &sealed)));
     }
@@ -344,13 +398,30 @@ mod tests {
     }
 
     #[test]
+    fn rewrapped_material_opens_without_the_old_epoch() {
+        let mut keyring = Keyring::random().unwrap();
+        let place = place(Tree::Material, b"k");
+        let sealed = Sealer::new(keyring.clone()).seal_material(&place, b"value").unwrap();
+        keyring.begin_epoch().unwrap();
+        let sealer = Sealer::new(keyring.clone());
+        let rewrapped = sealer.rewrap(&place, &sealed).unwrap().unwrap();
+        assert!(sealer.rewrap(&place, &rewrapped).unwrap().is_none());
+        keyring.drop_epochs_before_current();
+        let sealer = Sealer::new(keyring);
+        assert_eq!(sealer.open_material(&place, &rewrapped).unwrap().as_slice(), b"value");
+        assert!(matches!(sealer.rewrap(&place, &sealed), Err(Error::UnknownEpoch { .. })));
+        assert!(not_authentic(sealer.rewrap(&RecordKey::new(Tree::Material, "l"), &rewrapped)));
+    }
+
+    #[test]
     fn a_newer_form_is_named_once_it_is_authentic() {
         let sealer = sealer();
         let place = place(Tree::Version, b"k");
         let header = Header { magic: METADATA, schema: 9, codec: CODEC_PROTOCOL, epoch: NO_EPOCH };
         let mut sealed = header.to_bytes().to_vec();
-        let aad = sealer.additional_data(&place, header);
-        encrypt(&sealer.keyring.store_key, &aad, b"value", &mut sealed).unwrap();
+        let keyring = sealer.keyring();
+        let aad = additional_data(&keyring, &place, header);
+        encrypt(&keyring.store_key, &aad, b"value", &mut sealed).unwrap();
         assert!(matches!(sealer.open(&place, &sealed), Err(Error::UnknownForm { schema: 9, .. })));
     }
 

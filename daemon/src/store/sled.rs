@@ -10,29 +10,42 @@
 //!
 //! All records are in one sled tree: space and open time grow with the number of trees (sled issue 1374).
 //! A key there is the tree number and the record's key, a value is the version (u64, big endian) and the
-//! record's bytes. Key 0x00, which no record has, holds the revision of the last commit.
+//! record's bytes. Key 0x00, which no record has, holds the state after the last commit (`anchor.rs`), with
+//! the revision that was anchored when it began and a MAC:
+//!
+//! ```text
+//! anchored u64 | revision u64 | tally | mac[32]
+//! ```
+//!
+//! A commit is one sled batch, `flush`, fdatasync of the log, the anchor and its fdatasync, and then the
+//! reply. An opened store takes no commit before [`SledStore::adopt`], which the caller does once it has
+//! compared every record with the state and the anchor (`verify.rs`).
 
 use std::fs::File;
 use std::io;
 use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use nix::fcntl::Flock;
 
+use super::anchor::{Anchor, Anchored, State};
 use super::durable::{lock_file, make_private_dir, parent, remove_if_present, sync_dir};
 use super::engine::{Batch, Page, Record, RecordKey, Store, Write};
 use super::error::{Error, Result};
+use super::inventory::Inventory;
+use super::tally::{Authenticator, Domain, take};
 use super::watch::{Event, Watch, Watchers, events_of};
+use super::watchdog::Watchdog;
 
 const SEGMENT_BYTES: usize = 4 * 1024 * 1024;
 const CACHE_BYTES: u64 = 64 * 1024 * 1024;
 const VERSION_BYTES: usize = 8;
-const REVISION_KEY: &[u8] = &[0];
+const STATE_KEY: &[u8] = &[0];
 
 /// How often, and how far apart, sled's lock is tried.
 const LOCK_ATTEMPTS: u32 = 200;
@@ -40,7 +53,7 @@ const LOCK_PAUSE: Duration = Duration::from_millis(10);
 
 /// Below this many free bytes nothing more is written: sled cannot be opened again on a full disk, so the
 /// last space is kept for the restart.
-const LOW_WATER_BYTES: u64 = 64 * 1024 * 1024;
+pub(super) const LOW_WATER_BYTES: u64 = 64 * 1024 * 1024;
 
 type SyncFile = Box<dyn Fn(&File) -> io::Result<()> + Send + Sync>;
 type FreeBytes = Box<dyn Fn(&Path) -> io::Result<u64> + Send + Sync>;
@@ -59,9 +72,36 @@ impl Default for Disk {
     }
 }
 
-fn free_bytes(path: &Path) -> io::Result<u64> {
+pub(super) fn free_bytes(path: &Path) -> io::Result<u64> {
     let stat = nix::sys::statvfs::statvfs(path)?;
     Ok(stat.blocks_available().saturating_mul(stat.fragment_size()))
+}
+
+/// Where the files beside the engine's are, and the key that ties them to it.
+#[derive(Clone)]
+pub struct Anchoring {
+    /// The anchor file.
+    pub anchor: PathBuf,
+    /// The inventory file.
+    pub inventory: PathBuf,
+    /// Authenticates states and the anchor.
+    pub key: Arc<Authenticator>,
+}
+
+/// What the engine's own files say of its records.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stored {
+    /// There is no state: nothing was ever committed, or it was lost.
+    None,
+    /// There is one of another store, or a damaged one.
+    NotAuthentic,
+    /// The state after the last commit.
+    State {
+        /// The state.
+        state: State,
+        /// The revision that was anchored when that commit began.
+        anchored: u64,
+    },
 }
 
 /// A sled database in a directory of its own.
@@ -72,9 +112,15 @@ pub struct SledStore {
     /// The file that sled's log is in.
     log: File,
     disk: Disk,
+    anchoring: Anchoring,
+    watchdog: Watchdog,
     writer: Mutex<Writer>,
-    /// The last revision that is durable. Its lock is held during a sync and is taken before `writer`.
-    durable: Mutex<u64>,
+    /// What is durable. Its lock is taken before `writer`'s and is not held during a sync.
+    durable: Mutex<Durable>,
+    /// Told when somebody has synced.
+    synced: Condvar,
+    /// The revision in the anchor.
+    anchored: AtomicU64,
     /// Set by the first failure on the way to the disk; writes end here, reads go on.
     poisoned: AtomicBool,
     watchers: Watchers,
@@ -83,23 +129,36 @@ pub struct SledStore {
 
 /// What has been applied to sled, durable or not.
 struct Writer {
-    revision: u64,
+    /// Whether commits are taken.
+    adopted: bool,
+    state: State,
+    /// `None` until the store is adopted, or when it cannot be written.
+    inventory: Option<Inventory>,
     /// Changes that watchers learn once they are durable.
     unpublished: Vec<Event>,
 }
 
+struct Durable {
+    /// The last revision.
+    revision: u64,
+    /// Whether there is an anchor.
+    adopted: bool,
+    /// `None` until the store is adopted, and while somebody syncs.
+    anchor: Option<Anchor>,
+}
+
 impl SledStore {
-    /// Opens the database in `dir`, making both if missing.
+    /// Opens the database in `dir`, making both if missing. It takes no commits yet.
     ///
     /// # Errors
     /// [`Error::Locked`] when another process, or another value of this type, has it open;
     /// [`Error::Corrupt`] when sled cannot make sense of the files.
-    pub fn open(dir: &Path) -> Result<Self> {
-        Self::open_with(dir, Disk::default())
+    pub fn open(dir: &Path, anchoring: &Anchoring) -> Result<Self> {
+        Self::open_with(dir, anchoring, Disk::default())
     }
 
     /// As [`SledStore::open`], on a disk of the caller's.
-    pub(super) fn open_with(dir: &Path, disk: Disk) -> Result<Self> {
+    pub(super) fn open_with(dir: &Path, anchoring: &Anchoring, disk: Disk) -> Result<Self> {
         make_private_dir(dir)?;
         let lock = lock_file(&dir.join("lock"))?;
         wait_for_sleds_lock(&dir.join("db"))?;
@@ -116,25 +175,115 @@ impl SledStore {
         let log = File::open(&log_path).map_err(|error| Error::io("open", &log_path, error))?;
         sync_names(dir, &log, &disk)?;
         warn_of_blobs(dir);
-
-        let stored = caught(|| db.get(REVISION_KEY).map_err(|error| sled_error(dir, error)))?;
-        let revision = match stored {
-            None => 0,
-            Some(bytes) => u64::from_be_bytes(
-                bytes.as_ref().try_into().map_err(|_| corrupt("the revision has a wrong length"))?,
-            ),
-        };
         Ok(Self {
             dir: dir.to_owned(),
+            watchdog: Watchdog::start(db.clone()).map_err(|error| Error::io("watch", dir, error))?,
             db: Some(db),
             log,
             disk,
-            writer: Mutex::new(Writer { revision, unpublished: Vec::new() }),
-            durable: Mutex::new(revision),
+            anchoring: anchoring.clone(),
+            writer: Mutex::new(Writer {
+                adopted: false,
+                state: State::default(),
+                inventory: None,
+                unpublished: Vec::new(),
+            }),
+            durable: Mutex::new(Durable { revision: 0, adopted: false, anchor: None }),
+            synced: Condvar::new(),
+            anchored: AtomicU64::new(0),
             poisoned: AtomicBool::new(false),
             watchers: Watchers::default(),
             _lock: lock,
         })
+    }
+
+    /// What the database says of its records.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] or [`Error::Io`] when sled cannot read it.
+    pub fn stored(&self) -> Result<Stored> {
+        let bytes = self.on_sled(|db| db.get(STATE_KEY).map_err(|error| sled_error(&self.dir, error)))?;
+        let Some(bytes) = bytes else { return Ok(Stored::None) };
+        let decode = |mut rest: &[u8]| {
+            let anchored = u64::from_be_bytes(take(&mut rest)?);
+            let state = State::decode(&mut rest)?;
+            rest.is_empty().then_some(Stored::State { state, anchored })
+        };
+        let content = self.anchoring.key.verified(Domain::State, &bytes)?;
+        Ok(content.and_then(decode).unwrap_or(Stored::NotAuthentic))
+    }
+
+    /// Starts taking commits from `state`, which the caller has found to be that of the records: writes it to
+    /// the anchor, beside the generation of the `keyring`, and the `places` to the inventory.
+    ///
+    /// # Errors
+    /// [`Error::Io`] or [`Error::NoSpace`] when they cannot be written; nothing is lost.
+    pub fn adopt(
+        &self,
+        anchor: Option<Anchored>,
+        state: &State,
+        keyring: u64,
+        places: impl Iterator<Item = (RecordKey, u64)>,
+    ) -> Result<()> {
+        let mut durable = locked(&self.durable);
+        let mut writer = locked(&self.writer);
+        let Anchoring { anchor: path, inventory, key } = &self.anchoring;
+        let wanted = Anchored { keyring, state: state.clone() };
+        let opened = match anchor {
+            Some(_) => Anchor::open(path, key.clone())?,
+            None => None,
+        };
+        let anchor = match opened {
+            Some(anchor) if *anchor.anchored() == wanted => anchor,
+            Some(mut anchor) => {
+                anchor.write(wanted, &self.disk.sync)?;
+                anchor
+            }
+            None => Anchor::create(path, key.clone(), wanted)?,
+        };
+        // Only names: a disk that is too full for them must not keep the daemon from starting.
+        writer.inventory = Inventory::create(inventory, places)
+            .inspect_err(|error| tracing::warn!(%error, "there is no inventory"))
+            .ok();
+        (writer.state, writer.adopted) = (state.clone(), true);
+        *durable = Durable { revision: state.revision, adopted: true, anchor: Some(anchor) };
+        self.anchored.store(state.revision, Ordering::Release);
+        Ok(())
+    }
+
+    /// Writes `state` over what the database says of its records, for a caller that has decided to take the
+    /// records as they are, and removes `places`. Call [`SledStore::adopt`] afterwards.
+    pub(super) fn overrule(&self, state: &State, places: &[Vec<u8>]) -> Result<()> {
+        self.on_sled(|db| {
+            let mut batch = ::sled::Batch::default();
+            batch.insert(STATE_KEY, self.state_bytes(state)?);
+            places.iter().for_each(|place| batch.remove(place.as_slice()));
+            db.apply_batch(batch).map_err(|error| sled_error(&self.dir, error))?;
+            db.flush().map(drop).map_err(|error| sled_error(&self.dir, error))
+        })?;
+        (self.disk.sync)(&self.log).map_err(|error| Error::io("sync", &self.dir.join("db"), error))
+    }
+
+    /// Calls `each` with every entry of the database but the state, as it is: also keys of no known tree and
+    /// values that are no record.
+    pub(super) fn for_each_raw(&self, mut each: impl FnMut(&[u8], &[u8]) -> Result<()>) -> Result<()> {
+        self.on_sled(|db| {
+            for item in db.iter() {
+                let (key, value) = item.map_err(|error| sled_error(&self.dir, error))?;
+                if *key != *STATE_KEY {
+                    each(&key, &value)?;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    fn state_bytes(&self, state: &State) -> Result<Vec<u8>> {
+        let mut bytes = self.anchored.load(Ordering::Acquire).to_be_bytes().to_vec();
+        state.encode(&mut bytes);
+        let mac = self.anchoring.key.mac(Domain::State, &[&bytes])?;
+        bytes.extend_from_slice(&mac);
+        Ok(bytes)
     }
 
     fn db(&self) -> Result<&::sled::Db> {
@@ -175,51 +324,116 @@ impl SledStore {
     /// Checks and applies a batch, and returns its revision. Not durable yet, though readers see it.
     fn apply(&self, batch: Batch) -> Result<u64> {
         let mut writer = locked(&self.writer);
+        if !writer.adopted {
+            return Err(Error::Closed);
+        }
         self.refuse_if_poisoned()?;
         self.refuse_if_nearly_full()?;
-        self.on_sled(|db| {
-            batch.check_expectations(|place| Ok(self.read(db, place)?.map(|record| record.version)))
-        })?;
+        let places = batch.writes.iter().map(|write| &write.place);
+        let old = self.on_sled(|db| places.map(|place| self.read(db, place)).collect::<Result<Vec<_>>>())?;
+        batch.check_expectations(&old)?;
 
-        let revision = writer.revision + 1;
+        let key = &self.anchoring.key;
+        let mut state = writer.state.clone();
+        state.revision += 1;
+        let revision = state.revision;
         let events = events_of(&batch, revision);
         let mut sled_batch = ::sled::Batch::default();
-        sled_batch.insert(REVISION_KEY, &revision.to_be_bytes());
-        for Write { place, value, .. } in batch.writes {
+        for (Write { place, value, .. }, old) in batch.writes.into_iter().zip(old) {
+            if let Some(old) = old {
+                state.tally.remove(key, &place, &old)?;
+            }
             match value {
                 Some(bytes) => {
                     let versioned = [revision.to_be_bytes().as_slice(), &bytes].concat();
+                    state.tally.add(key, &place, &Record { version: revision, bytes })?;
                     sled_batch.insert(place.to_bytes(), versioned);
                 }
                 None => sled_batch.remove(place.to_bytes()),
             }
         }
+        sled_batch.insert(STATE_KEY, self.state_bytes(&state)?);
         // The same code path as a transaction of one tree; the writer lock joins check and write.
+        let watched = self.watchdog.watch();
         self.on_sled(|db| db.apply_batch(sled_batch).map_err(|error| sled_error(&self.dir, error)))?;
-        writer.revision = revision;
+        drop(watched);
+        writer.state = state;
+        self.take_stock(&mut writer, revision, &events);
         writer.unpublished.extend(events);
         Ok(revision)
     }
 
-    /// Returns once `revision` is on the disk. Whoever comes first syncs for all who have applied by then,
-    /// so the commits that wait during one sync share the next (group commit).
+    /// Brings the inventory up to date.
+    fn take_stock(&self, writer: &mut Writer, revision: u64, events: &[Event]) {
+        let Some(inventory) = &mut writer.inventory else { return };
+        inventory.append(revision, events.iter().map(|event| (&event.place, event.removed)));
+        if !inventory.is_overgrown() {
+            return;
+        }
+        let mut places = Vec::new();
+        let listed = self.for_each_raw(|key, value| {
+            if let Some(place) = RecordKey::from_bytes(key) {
+                let version = record_from(&place, value)?.version;
+                places.push((place, version));
+            }
+            Ok(())
+        });
+        match listed.and_then(|()| Inventory::create(&self.anchoring.inventory, places.into_iter())) {
+            Ok(inventory) => writer.inventory = Some(inventory),
+            Err(error) => tracing::warn!(%error, "the inventory cannot be written anew"),
+        }
+    }
+
+    /// Returns once `revision` is on the disk and in the anchor. Whoever comes first syncs for all who have
+    /// applied by then; those who apply meanwhile wait, and the first of them syncs for all of those (group
+    /// commit).
     fn make_durable(&self, revision: u64) -> Result<()> {
         let mut durable = locked(&self.durable);
-        if *durable >= revision {
-            return Ok(());
-        }
-        self.refuse_if_poisoned()?;
-        let (applied, events) = {
-            let mut writer = locked(&self.writer);
-            (writer.revision, std::mem::take(&mut writer.unpublished))
+        let anchor = loop {
+            if durable.revision >= revision {
+                return Ok(());
+            }
+            self.refuse_if_poisoned()?;
+            match durable.anchor.take() {
+                Some(anchor) => break anchor,
+                None => durable = self.synced.wait(durable).unwrap_or_else(PoisonError::into_inner),
+            }
         };
-        self.on_sled(|db| db.flush().map(drop).map_err(|error| sled_error(&self.dir, error)))
+        drop(durable);
+        let (anchor, result) = self.sync_all(anchor);
+        let mut durable = locked(&self.durable);
+        durable.revision = durable.revision.max(anchor.anchored().state.revision);
+        durable.anchor = Some(anchor);
+        self.synced.notify_all();
+        result
+    }
+
+    /// Makes everything durable that is applied, and tells the watchers. Gives the anchor back.
+    fn sync_all(&self, mut anchor: Anchor) -> (Anchor, Result<()>) {
+        let (state, events) = {
+            let mut writer = locked(&self.writer);
+            (writer.state.clone(), std::mem::take(&mut writer.unpublished))
+        };
+        let keyring = anchor.anchored().keyring;
+        let watched = self.watchdog.watch();
+        let result = self
+            .on_sled(|db| db.flush().map(drop).map_err(|error| sled_error(&self.dir, error)))
+            .inspect(|()| drop(watched))
             .and_then(|()| {
                 (self.disk.sync)(&self.log).map_err(|error| Error::io("sync", &self.dir.join("db"), error))
             })
-            .inspect_err(|_| self.poison())?;
-        *durable = applied;
-        self.watchers.notify(&events);
+            .and_then(|()| self.write_anchor(&mut anchor, Anchored { keyring, state }))
+            .inspect_err(|_| self.poison());
+        if result.is_ok() {
+            self.watchers.notify(&events);
+        }
+        (anchor, result)
+    }
+
+    fn write_anchor(&self, anchor: &mut Anchor, anchored: Anchored) -> Result<()> {
+        let revision = anchored.state.revision;
+        anchor.write(anchored, &self.disk.sync)?;
+        self.anchored.store(revision, Ordering::Release);
         Ok(())
     }
 }
@@ -261,6 +475,23 @@ impl Store for SledStore {
     async fn watch(&self, prefix: &RecordKey) -> Result<Watch> {
         Ok(self.watchers.add(prefix))
     }
+
+    async fn note_keyring(&self, generation: u64) -> Result<()> {
+        let mut durable = locked(&self.durable);
+        let mut anchor = loop {
+            self.refuse_if_poisoned()?;
+            match durable.anchor.take() {
+                Some(anchor) => break anchor,
+                None if !durable.adopted => return Err(Error::Closed),
+                None => durable = self.synced.wait(durable).unwrap_or_else(PoisonError::into_inner),
+            }
+        };
+        let state = anchor.anchored().state.clone();
+        let result = self.write_anchor(&mut anchor, Anchored { keyring: generation, state });
+        durable.anchor = Some(anchor);
+        self.synced.notify_all();
+        result.inspect_err(|_| self.poison())
+    }
 }
 
 impl Drop for SledStore {
@@ -268,6 +499,13 @@ impl Drop for SledStore {
     /// was reported is durable already.
     fn drop(&mut self) {
         let db = self.db.take();
+        let watched = self.watchdog.watch();
+        if let Some(db) = &db {
+            let _ = caught(|| db.flush().map(drop).map_err(|error| sled_error(&self.dir, error)));
+        }
+        drop(watched);
+        // Its handle goes first, so that ours is the last and closes the database here.
+        self.watchdog.stop();
         if let Err(error) = caught(|| {
             drop(db);
             Ok(())
@@ -300,7 +538,7 @@ fn corrupt(what: impl Into<String>) -> Error {
     Error::Corrupt { what: what.into() }
 }
 
-fn record_from(place: &RecordKey, value: &[u8]) -> Result<Record> {
+pub(super) fn record_from(place: &RecordKey, value: &[u8]) -> Result<Record> {
     let (version, bytes) = value
         .split_first_chunk::<VERSION_BYTES>()
         .ok_or_else(|| corrupt(format!("{place} has no version")))?;

@@ -1,12 +1,18 @@
 //! What every engine has to do, as one test body per promise, run over each engine.
 
 use std::future::Future;
+use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
+use super::anchor::{Anchor, Anchored};
 use super::engine::{Batch, Expect, MAX_KEY_BYTES, MAX_RECORD_BYTES, PAGE_RECORDS, RecordKey, Store, Tree};
 use super::error::{Error, Result};
+use super::inventory;
+use super::sled::{Anchoring, Disk, SledStore};
+use super::tally::Authenticator;
+use super::verify::Survey;
 
 /// The result of a future that needs no waiting.
 pub(super) fn ready<F: Future>(future: F) -> F::Output {
@@ -14,6 +20,30 @@ pub(super) fn ready<F: Future>(future: F) -> F::Output {
         Poll::Ready(output) => output,
         Poll::Pending => panic!("the engine waits for something"),
     }
+}
+
+/// The engine on disk in `dir`, examined and adopted without a sealer; its anchor is in `dir` too.
+pub(super) fn on_disk(dir: &Path) -> Result<SledStore> {
+    on_disk_with(dir, Disk::default())
+}
+
+/// As [`on_disk`], on a disk of the caller's.
+pub(super) fn on_disk_with(dir: &Path, disk: Disk) -> Result<SledStore> {
+    let anchoring = Anchoring {
+        anchor: dir.join("anchor"),
+        inventory: dir.join("inventory"),
+        key: Arc::new(Authenticator::new(&[7; 32], [9; 16]).unwrap()),
+    };
+    let store = SledStore::open_with(dir, &anchoring, disk)?;
+    let anchor = Anchor::open(&anchoring.anchor, anchoring.key.clone())?;
+    let anchored = anchor.map(|anchor| anchor.anchored().clone());
+    let survey = Survey::of(&store, &anchoring.key, None)?;
+    let known = inventory::read(&anchoring.inventory)?;
+    let state = survey
+        .judge(&anchored.clone().unwrap_or_else(Anchored::default), 0, &known)
+        .map_err(|findings| Error::NotWhole(Box::new(findings)))?;
+    store.adopt(anchored, &state, 0, survey.places.into_iter())?;
+    Ok(store)
 }
 
 pub(super) fn at(key: &str) -> RecordKey {
@@ -261,7 +291,7 @@ macro_rules! suite {
             $(#[test]
             fn $promise() {
                 let dir = tempfile::tempdir().unwrap();
-                super::$promise(std::sync::Arc::new(crate::store::SledStore::open(dir.path()).unwrap()));
+                super::$promise(std::sync::Arc::new(crate::store::suite::on_disk(dir.path()).unwrap()));
             })*
         }
     };
