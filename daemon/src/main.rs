@@ -10,6 +10,7 @@ use clavigerd::audit::Audit;
 use clavigerd::config::Config;
 use clavigerd::daemon::Daemon;
 use clavigerd::server::{self, Listeners};
+use clavigerd::store::command::{self, StoreCommand};
 use clavigerd::store::{self, RootKey};
 use clavigerd::{config, process};
 use tracing_subscriber::EnvFilter;
@@ -30,15 +31,25 @@ const EXIT_SYSTEM: u8 = 71;
 )]
 struct Arguments {
     /// Keep store, root key and sockets under DIR, for the user who starts it
-    #[arg(long, value_name = "DIR", conflicts_with = "config")]
+    #[arg(long, value_name = "DIR", conflicts_with = "config", global = true)]
     dev: Option<PathBuf>,
     /// Tests only: file that says how much later it is than the machine's clocks say
     #[cfg(feature = "test-clock")]
     #[arg(long, value_name = "FILE")]
     test_clock: Option<PathBuf>,
     /// Configuration file
-    #[arg(long, value_name = "FILE", default_value = "/etc/claviger/clavigerd.toml")]
+    #[arg(long, value_name = "FILE", default_value = "/etc/claviger/clavigerd.toml", global = true)]
     config: PathBuf,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+/// What to do instead of serving.
+#[derive(clap::Subcommand)]
+enum Command {
+    /// Look after the store while no daemon runs on it
+    #[command(subcommand)]
+    Store(StoreCommand),
 }
 
 fn main() -> ExitCode {
@@ -66,6 +77,12 @@ fn run(arguments: &Arguments) -> Result<(), (u8, String)> {
     if let Some(file) = &arguments.test_clock {
         let _ = clavigerd::kms::clock::TEST_CLOCK.set(file.clone());
     }
+    if let Some(Command::Store(command)) = &arguments.command {
+        let failed = |error: store::Error| (EXIT_STORE, error.to_string());
+        let root = root_key(&config, command.makes_a_store()).map_err(failed)?;
+        println!("{}", command::run(command, &config.state_directory, &root).map_err(failed)?);
+        return Ok(());
+    }
     let daemon = open(&config).map_err(|message| (EXIT_STORE, message))?;
     let system = |error: std::io::Error| (EXIT_SYSTEM, error.to_string());
     let listeners = Listeners::open(&config).map_err(system)?;
@@ -80,11 +97,11 @@ fn dev(directory: &Path) -> Result<Config, String> {
     Config::dev(&directory).map_err(|error: config::Error| error.to_string())
 }
 
-/// The root key; a new one where the configuration allows it and no store needs an old one.
-fn root_key(config: &Config) -> store::Result<RootKey> {
+/// The root key; with `create` a new one where the configuration allows it and no store needs an old one.
+fn root_key(config: &Config, create: bool) -> store::Result<RootKey> {
     match &config.root_key_file {
         Some(file) => {
-            let create = config.create_root_key && !store::holds_data(&config.state_directory);
+            let create = create && config.create_root_key && !store::holds_data(&config.state_directory);
             RootKey::from_file(file, create)
         }
         None => RootKey::from_credential(),
@@ -93,7 +110,7 @@ fn root_key(config: &Config) -> store::Result<RootKey> {
 
 fn open(config: &Config) -> Result<Arc<Daemon>, String> {
     let directory = &config.state_directory;
-    let root = root_key(config).map_err(|error| error.to_string())?;
+    let root = root_key(config, true).map_err(|error| error.to_string())?;
     let records = store::open(directory, &root).map_err(|error| error.to_string())?;
     let failed = |error: clavigerd::error::Error| format!("{}: {error}", directory.display());
     let leapt = Daemon::start_clock(&records, &config.kms).map_err(failed)?;

@@ -7,7 +7,9 @@
 //! | `open.rs`    | the state directory: lock, keyring, engine, checked to belong together             |
 //! | `records.rs` | typed records: encode, seal, split into chunks, commit; what the daemon calls       |
 //! | `purge.rs`   | makes removed material unreadable for good                                         |
+//! | `export.rs`  | all records in one file under a passphrase, and back                                |
 //! | `verify.rs`  | whether every record is there: the check at start and `clavigerd store verify`     |
+//! | `command.rs` | `clavigerd store ...`                                                              |
 //! | `seal.rs`    | AES-256-GCM of every record: metadata under the store key, material by envelope    |
 //! | `keyring.rs` | the store key and the epoch keys, in two slot files beside the store               |
 //! | `root_key.rs`| the key that opens the keyring, and the subkeys derived from it                    |
@@ -26,9 +28,11 @@
 //! tree and key) first. And a commit that returned `Ok` has reached the disk, not the page cache alone.
 
 mod anchor;
+pub mod command;
 mod durable;
 mod engine;
 mod error;
+mod export;
 mod inventory;
 mod keyring;
 mod memory;
@@ -49,6 +53,7 @@ mod watchdog;
 pub use anchor::{Anchored, State};
 pub use engine::{Batch, Expect, MAX_KEY_BYTES, MAX_RECORD_BYTES, Page, Record, RecordKey, Store, Tree};
 pub use error::{Error, Result, RootKeyFault};
+pub use export::{export, import};
 pub use keyring::Keyring;
 pub use memory::MemoryStore;
 pub use open::{copy, holds_data, open, recover, verify};
