@@ -46,6 +46,8 @@ mod sled;
 #[cfg(test)]
 mod suite;
 mod tally;
+#[cfg(test)]
+mod tests;
 mod verify;
 mod watch;
 mod watchdog;
