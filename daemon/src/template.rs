@@ -74,8 +74,8 @@ pub fn build(template: &[Attribute], making: Making) -> Result<Built> {
         return Err(Error::AttributeValueInvalid);
     }
     let key_type = agree(given.key_type(), making.key_type)?;
-    if is_typed(class) && key_type.is_none() {
-        return Err(Error::TemplateIncomplete);
+    if is_typed(class) {
+        check_key_type(key_type.ok_or(Error::TemplateIncomplete)?, class)?;
     }
     for (r#type, value) in given.iter() {
         let row = attribute::attribute(r#type, class, key_type).ok_or(Error::AttributeTypeInvalid)?;
@@ -280,6 +280,16 @@ fn class_can_be_made(class: ObjectClass) -> bool {
 /// Classes whose objects have a `CKA_KEY_TYPE`.
 fn is_typed(class: ObjectClass) -> bool {
     !matches!(class, ObjectClass::DATA | ObjectClass::CERTIFICATE)
+}
+
+/// Refuses a secret key of a pair's type and the like, and types of which nobody has keys.
+fn check_key_type(key_type: KeyType, class: ObjectClass) -> Result<()> {
+    let of = |class| attribute::is_type_of(key_type, class);
+    if of(class) {
+        return Ok(());
+    }
+    let known = of(ObjectClass::SECRET_KEY) || of(ObjectClass::PRIVATE_KEY);
+    Err(if known { Error::TemplateInconsistent } else { Error::AttributeValueInvalid })
 }
 
 /// Components that a template and the key itself may state differently only by mistake. EC parameters and

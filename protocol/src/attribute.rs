@@ -204,6 +204,13 @@ const ANY_LENGTH: &[KeyType] = &[
 /// Secret keys of one length that carry `CKA_VALUE_LEN` all the same.
 const ONE_LENGTH: &[KeyType] = &[KeyType::CHACHA20, KeyType::POLY1305];
 
+/// Secret keys of one length, which carry no `CKA_VALUE_LEN`.
+const FIXED_LENGTH: &[KeyType] = &[KeyType::DES, KeyType::DES2, KeyType::DES3, KeyType::SEED, KeyType::SM4];
+/// Types of secret keys.
+const SECRETS: &[&[KeyType]] = &[ANY_LENGTH, ONE_LENGTH, FIXED_LENGTH];
+/// Types of key pairs.
+const PAIRS: &[&[KeyType]] = &[RSA, CURVE, FIELD, SETS, &[KeyType::SM2, KeyType::HSS]];
+
 /// Types that encrypt when nothing else is said.
 const CIPHERS: &[KeyType] = &[
     KeyType::AES,
@@ -426,6 +433,18 @@ pub fn attribute(
     rows(class, key_type).find(|row| row.r#type == r#type)
 }
 
+/// True when there are keys, or domain parameters, of this class and type.
+pub fn is_type_of(key_type: KeyType, class: ObjectClass) -> bool {
+    let lists: &[&[KeyType]] = match class {
+        ObjectClass::SECRET_KEY => SECRETS,
+        ObjectClass::PUBLIC_KEY | ObjectClass::PRIVATE_KEY => PAIRS,
+        ObjectClass::DOMAIN_PARAMETERS => &[FIELD],
+        ObjectClass::OTP_KEY => &[&[KeyType::HOTP]],
+        _ => &[],
+    };
+    lists.iter().any(|list| list.contains(&key_type))
+}
+
 /// All rows of an object of this class and, for keys, type.
 pub fn rows(class: ObjectClass, key_type: Option<KeyType>) -> impl Iterator<Item = &'static AttributeRow> {
     ATTRIBUTES.iter().filter(move |row| {
@@ -447,6 +466,29 @@ mod tests {
     fn an_attribute_has_one_kind_whatever_object_it_is_on() {
         for row in ATTRIBUTES {
             assert_eq!(row.kind, kind(row.r#type), "{}", row.r#type);
+        }
+    }
+
+    #[test]
+    fn every_type_of_a_row_has_keys_of_its_classes() {
+        let classes = [O::PUBLIC_KEY, O::PRIVATE_KEY, O::SECRET_KEY, O::DOMAIN_PARAMETERS];
+        for row in ATTRIBUTES {
+            for key_type in row.key_types {
+                let known = classes.into_iter().filter(|class| row.classes.contains(*class));
+                let fits = known.filter(|class| *class != O::DOMAIN_PARAMETERS || FIELD.contains(key_type));
+                for class in fits {
+                    assert!(is_type_of(*key_type, class), "{key_type} {class}");
+                }
+            }
+        }
+        for row in crate::mechanism::MECHANISMS {
+            for key_type in row.key_types {
+                assert!(
+                    classes.iter().any(|class| is_type_of(*key_type, *class)),
+                    "{} {key_type}",
+                    row.r#type
+                );
+            }
         }
     }
 

@@ -112,10 +112,11 @@ impl Handle for UnwrapKey {
             Making { origin: Origin::Unwrap, class: None, key_type: None, so: context.is_so(&session) };
         let mut built = template::build(&template, making)?;
         context.check_may_keep(&session, &built.attributes)?;
-        let (class, key_type) = (built.class()?, built.key_type()?);
+        let class = built.class()?;
         if !matches!(class, ObjectClass::PRIVATE_KEY | ObjectClass::SECRET_KEY) {
             return Err(Error::TemplateInconsistent);
         }
+        let key_type = built.key_type()?;
         let unwrapping_key = unwrapping.key(&context.daemon.records)?;
         let length = built.given.ulong(AttributeType::VALUE_LEN);
         let material = wrap::unwrap(row, &self.mechanism.params, &unwrapping_key, &self.wrapped_key)?;
