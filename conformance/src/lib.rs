@@ -5,7 +5,8 @@
 //! * [`admin`] the CLI, its JSON and its exit codes
 //! * [`harness`] what a test begins with: the test binary's daemon, a key ring, an application, a session
 //! * [`application`] the module loaded once more, which makes one more application of this process
-//! * [`raw`] the C ABI with NULL pointers, wrong lengths and wrong order; [`mechanism`] and [`attribute`] feed it
+//! * [`raw`] the C ABI with NULL pointers, wrong lengths and wrong order; [`mechanism`], [`structure`] and
+//!   [`attribute`] feed it
 //! * [`openssl`] the `openssl` program, which checks what the token made
 //! * [`rules`] what holds for every operation, whatever it computes
 //! * [`wire`] a client of the sockets that may say anything
@@ -24,6 +25,7 @@ pub mod openssl;
 pub mod process;
 pub mod raw;
 pub mod rules;
+pub mod structure;
 pub mod wire;
 
 /// What nearly every test names.
@@ -37,5 +39,5 @@ pub mod prelude {
     pub use crate::daemon::Daemon;
     pub use crate::harness::{Ring, Setup, daemon, on_token, usage};
     pub use crate::mechanism::Mechanism;
-    pub use crate::raw::{Arguments, Operation, Output, Raw, Room};
+    pub use crate::raw::{Answer, Arguments, Operation, Output, Raw, Room};
 }

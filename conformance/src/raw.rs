@@ -49,6 +49,30 @@ impl Output {
     }
 }
 
+/// Anything with a return value in it.
+pub trait Answer {
+    /// The return value.
+    fn rv(self) -> Rv;
+}
+
+impl Answer for Rv {
+    fn rv(self) -> Rv {
+        self
+    }
+}
+
+impl<T> Answer for Result<T> {
+    fn rv(self) -> Rv {
+        self.err().unwrap_or(Rv::OK)
+    }
+}
+
+impl Answer for Output {
+    fn rv(self) -> Rv {
+        self.rv
+    }
+}
+
 /// What `C_Initialize` is given.
 #[derive(Debug, Clone, Copy)]
 pub enum Arguments {
@@ -110,6 +134,7 @@ macro_rules! call {
 }
 
 mod key;
+pub mod null;
 mod object;
 mod operation;
 mod session;

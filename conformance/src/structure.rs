@@ -1,6 +1,8 @@
 //! Mechanism parameters that are C structures with pointers, field by field.
 
-use claviger_conformance::prelude::*;
+use claviger_protocol::MechanismType as M;
+
+use crate::mechanism::Mechanism;
 
 /// A structure under construction, and the buffers that it points to. Fields are added in the order of the
 /// header; those here are `CK_ULONG`s and pointers, which leave no gaps, and bytes that say their own padding.
@@ -21,6 +23,12 @@ impl std::ops::Deref for Pointing {
 
     fn deref(&self) -> &Mechanism {
         &self.mechanism
+    }
+}
+
+impl From<Mechanism> for Pointing {
+    fn from(mechanism: Mechanism) -> Self {
+        Pointing { mechanism, _buffers: Vec::new() }
     }
 }
 
@@ -72,6 +80,13 @@ impl Structure {
         whole.pointer(&bytes)
     }
 
+    /// A pointer to another structure.
+    pub fn structure(self, inner: Structure) -> Structure {
+        let mut whole = self.pointer(&inner.bytes);
+        whole.buffers.extend(inner.buffers);
+        whole
+    }
+
     /// The mechanism with this parameter.
     pub fn of(self, r#type: M) -> Pointing {
         Pointing { mechanism: Mechanism::bytes(r#type, &self.bytes), _buffers: self.buffers }
@@ -109,6 +124,27 @@ pub fn hkdf(r#type: M, prf: M, salt: &[u8], info: &[u8]) -> Pointing {
         .ulong(0)
         .data(info)
         .of(r#type)
+}
+
+/// `CK_RSA_PKCS_OAEP_PARAMS` without a label.
+pub fn oaep(hash: M, mgf: u64) -> Structure {
+    // CKZ_DATA_SPECIFIED
+    Structure::new().ulong(hash.0).ulong(mgf).ulong(1).ulong(0).ulong(0)
+}
+
+/// `CK_RSA_AES_KEY_WRAP_PARAMS`.
+pub fn rsa_aes_key_wrap(aes_key_bits: u64, oaep: Structure) -> Pointing {
+    Structure::new().ulong(aes_key_bits).structure(oaep).of(M::RSA_AES_KEY_WRAP)
+}
+
+/// One `CK_PRF_DATA_PARAM`: its type and its value.
+pub fn prf_data(r#type: u64, value: &[u8]) -> Structure {
+    Structure::new().ulong(r#type).data(value)
+}
+
+/// `CK_SP800_108_COUNTER_FORMAT`, most significant byte first.
+pub fn counter_format(bits: u64) -> Vec<u8> {
+    [0u64.to_ne_bytes(), bits.to_ne_bytes()].concat()
 }
 
 /// `CK_PKCS5_PBKD2_PARAMS2`; `prf` is a `CKP_PKCS5_PBKD2_*`.

@@ -14,15 +14,13 @@ mod rsa;
 #[path = "../wycheproof/refusal.rs"]
 mod refusal;
 #[allow(dead_code, reason = "shared with the Wycheproof tests")]
-#[path = "../wycheproof/structure.rs"]
-mod structure;
-#[allow(dead_code, reason = "shared with the Wycheproof tests")]
 #[path = "../wycheproof/token.rs"]
 mod token;
 
 use std::io::Write as _;
 
 use claviger_conformance::prelude::*;
+use claviger_conformance::structure;
 
 use crate::token::Token;
 
