@@ -53,6 +53,16 @@ pub fn token(token: bool) -> Attribute {
     flag(AttributeType::TOKEN, token)
 }
 
+/// An attribute that is a template, such as `CKA_WRAP_TEMPLATE`. What it points to lives as long as the process.
+pub fn template(r#type: AttributeType, inner: &[Attribute]) -> Attribute {
+    let field = |number: usize| number.to_ne_bytes();
+    let fields = inner.iter().flat_map(|attribute| {
+        let value: &'static [u8] = attribute.value.clone().leak();
+        [attribute.r#type.0.to_ne_bytes(), field(value.as_ptr().expose_provenance()), field(value.len())]
+    });
+    Attribute { r#type, value: fields.flatten().collect() }
+}
+
 /// The number in an attribute's value.
 pub fn as_ulong(value: &[u8]) -> u64 {
     u64::from_ne_bytes(value.try_into().expect("a CK_ULONG has 8 bytes"))

@@ -7,6 +7,7 @@
 //! * [`daemon`]: the state all connections share
 //! * [`application`], [`session`], [`operation`]: what a client holds
 //! * [`slot`], [`token`], [`object`], [`builtin`], [`attributes`], [`template`], [`handle`]: what PKCS#11 sees
+//! * [`profile`]: what a token profile demands beyond the standard
 //! * [`calls`]: the meaning of each C_*, one file per chapter of the standard
 //! * [`kms`]: key rings, keys, versions, states, import; [`catalog`]: all of that in memory
 //! * [`admin`]: the meaning of each admin verb
@@ -36,6 +37,7 @@ pub mod lock;
 pub mod object;
 pub mod operation;
 pub mod process;
+pub mod profile;
 pub mod server;
 pub mod session;
 pub mod slot;

@@ -1,5 +1,6 @@
 //! Objects: what a handle stands for.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, RwLock};
 
 use claviger_protocol::attribute;
@@ -31,6 +32,8 @@ pub struct Object {
     /// What its attributes took when it was made, in bytes.
     pub size_when_made: u64,
     attributes: RwLock<Arc<Attributes>>,
+    /// Encryptions with a key that has no version to count them.
+    encryptions: AtomicU64,
     /// The live key, parsed once.
     key: OnceLock<Arc<Key>>,
 }
@@ -72,6 +75,7 @@ impl Object {
             home,
             size_when_made: attributes.size(),
             attributes: RwLock::new(Arc::new(attributes)),
+            encryptions: AtomicU64::new(0),
             key: cell,
         })
     }
@@ -123,6 +127,14 @@ impl Object {
     /// False for keys that only the key service's own verbs may use.
     pub fn raw_use(&self) -> bool {
         !matches!(&self.home, Home::Version(cell) if !cell.raw_use)
+    }
+
+    /// Encryptions with the key, this one included; those of a version count already.
+    pub fn count_encryption(&self) -> u64 {
+        match &self.home {
+            Home::Version(cell) => cell.usage.encryptions(),
+            _ => self.encryptions.fetch_add(1, Ordering::AcqRel) + 1,
+        }
     }
 
     /// `CKA_PRIVATE`.

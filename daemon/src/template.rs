@@ -2,7 +2,7 @@
 
 use claviger_protocol::attribute::{self, AttributeRow, DefaultValue, Kind};
 use claviger_protocol::object::{KeyType, ObjectClass};
-use claviger_protocol::template::{Attribute, Value};
+use claviger_protocol::template::{Attribute, FlatAttribute, Value};
 use claviger_protocol::{AttributeType, MechanismType};
 use openssl::hash::MessageDigest;
 use openssl::x509::X509;
@@ -10,6 +10,8 @@ use openssl::x509::X509;
 use crate::attributes::{Attributes, bytes};
 use crate::crypto::key::Key;
 use crate::error::{Error, Result};
+use crate::kms::record::Profile;
+use crate::profile;
 
 /// Which kind of function makes the object; decides which rules of table 4 apply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,7 +28,7 @@ pub enum Origin {
 
 /// What the function knows about the object it makes, besides the template.
 #[derive(Debug, Clone, Copy)]
-pub struct Making {
+pub struct Making<'a> {
     /// Kind of function.
     pub origin: Origin,
     /// Class that the function implies.
@@ -35,6 +37,10 @@ pub struct Making {
     pub key_type: Option<KeyType>,
     /// The security officer is logged in.
     pub so: bool,
+    /// Profile of the token it is made for.
+    pub profile: Profile,
+    /// What the unwrapping or base key demands of it; merged into the template already.
+    pub demanded: &'a [FlatAttribute],
 }
 
 /// Components and a value that a template brought, besides the object's own attributes.
@@ -62,7 +68,7 @@ impl Built {
 /// # Errors
 /// `AttributeTypeInvalid`, `AttributeValueInvalid`, `AttributeReadOnly`, `TemplateIncomplete` or
 /// `TemplateInconsistent`, as PKCS#11 3.2, section 4.1 gives them.
-pub fn build(template: &[Attribute], making: Making) -> Result<Built> {
+pub fn build(template: &[Attribute], making: Making<'_>) -> Result<Built> {
     let given = collect(template)?;
     for r#type in [AttributeType::CLASS, AttributeType::KEY_TYPE] {
         if given.value(r#type).is_some() && given.ulong(r#type).is_none() {
@@ -101,7 +107,9 @@ pub fn build(template: &[Attribute], making: Making) -> Result<Built> {
         attributes.set(AttributeType::KEY_TYPE, Value::Ulong(key_type.0));
     }
     check_profile_independent(&attributes)?;
-    Ok(Built { attributes, given })
+    let mut built = Built { attributes, given };
+    profile::judge_new(making.profile, &mut built, making.origin, silent_on_usage, making.demanded)?;
+    Ok(built)
 }
 
 /// Fills in what the daemon computes for a key: its public components, and where it came from.
@@ -172,11 +180,16 @@ pub fn complete_certificate(attributes: &mut Attributes) -> Result<()> {
 /// # Errors
 /// `ActionProhibited` for an object that is not modifiable, `AttributeReadOnly` for an attribute that cannot be
 /// changed or not in this direction, else as [`build`].
-pub fn change(current: &Attributes, template: &[Attribute], so: bool) -> Result<Attributes> {
+pub fn change(
+    current: &Attributes,
+    template: &[Attribute],
+    so: bool,
+    profile: Profile,
+) -> Result<Attributes> {
     if !current.is_true(AttributeType::MODIFIABLE) {
         return Err(Error::ActionProhibited);
     }
-    merge(current, template, so, attribute::MODIFIABLE)
+    merge(current, template, (so, profile), attribute::MODIFIABLE)
 }
 
 /// True when `after` may be used for something that `before` may not.
@@ -194,7 +207,7 @@ pub fn widens_usage(before: &Attributes, after: &Attributes) -> bool {
 /// # Errors
 /// `ActionProhibited` for an object that is not copyable, `TemplateInconsistent` for a copy that would be less
 /// protected, else as [`change`].
-pub fn copy(current: &Attributes, template: &[Attribute], so: bool) -> Result<Attributes> {
+pub fn copy(current: &Attributes, template: &[Attribute], so: bool, profile: Profile) -> Result<Attributes> {
     if !current.is_true(AttributeType::COPYABLE) {
         return Err(Error::ActionProhibited);
     }
@@ -202,7 +215,7 @@ pub fn copy(current: &Attributes, template: &[Attribute], so: bool) -> Result<At
         true => attribute::MODIFIABLE.and(attribute::COPY),
         false => attribute::COPY,
     };
-    let copied = merge(current, template, so, allowed)?;
+    let copied = merge(current, template, (so, profile), allowed)?;
     if copied.is_true(AttributeType::MODIFIABLE) && !current.is_true(AttributeType::MODIFIABLE) {
         return Err(Error::AttributeReadOnly);
     }
@@ -216,7 +229,7 @@ pub fn copy(current: &Attributes, template: &[Attribute], so: bool) -> Result<At
 fn merge(
     current: &Attributes,
     template: &[Attribute],
-    so: bool,
+    (so, profile): (bool, Profile),
     allowed: attribute::Rules,
 ) -> Result<Attributes> {
     let class = current.class().ok_or(Error::ObjectHandleInvalid)?;
@@ -242,6 +255,7 @@ fn merge(
         }
         merged.set(r#type, value.clone());
     }
+    profile::judge_change(profile, current, &mut merged)?;
     Ok(merged)
 }
 
@@ -325,7 +339,7 @@ fn check_kind(row: &AttributeRow, value: &Value) -> Result<()> {
 }
 
 /// Refuses what the function does not take.
-fn check_given(row: &AttributeRow, value: &Value, making: Making) -> Result<()> {
+fn check_given(row: &AttributeRow, value: &Value, making: Making<'_>) -> Result<()> {
     let forbidden = match making.origin {
         Origin::Create => attribute::CREATE_NOT,
         Origin::Generate => attribute::GENERATE_NOT,
@@ -348,7 +362,7 @@ fn check_given(row: &AttributeRow, value: &Value, making: Making) -> Result<()> 
 }
 
 /// Refuses a template that leaves out what the function needs.
-fn check_missing(row: &AttributeRow, making: Making, key_type: Option<KeyType>) -> Result<()> {
+fn check_missing(row: &AttributeRow, making: Making<'_>, key_type: Option<KeyType>) -> Result<()> {
     let implied = row.r#type == AttributeType::CLASS && making.class.is_some()
         || row.r#type == AttributeType::KEY_TYPE && key_type.is_some();
     let needed = match making.origin {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, RwLock};
 
-use claviger_protocol::mechanism::{MechanismRow, Profiles};
+use claviger_protocol::mechanism::MechanismRow;
 use claviger_protocol::template::{Attribute, Value};
 use claviger_protocol::{AttributeType, Bytes};
 
@@ -43,6 +43,11 @@ impl Token {
         lock::read(&self.ring).clone()
     }
 
+    /// The ring's profile.
+    pub fn profile(&self) -> Profile {
+        lock::read(&self.ring).profile
+    }
+
     /// Puts the changed ring in place of the old one.
     pub fn replace_ring(&self, ring: KeyRing) {
         *lock::write(&self.ring) = Arc::new(ring);
@@ -66,11 +71,7 @@ impl Token {
 
     /// The functions that accept the mechanism in the token's profile, as `CKF_*`; none when it has not.
     pub fn functions(&self, row: &MechanismRow) -> u64 {
-        let profile = match self.ring().profile {
-            Profile::Standard => Profiles::STANDARD,
-            Profile::Strict => Profiles::STRICT,
-            Profile::Legacy => Profiles::LEGACY,
-        };
+        let profile = self.profile().bit();
         if row.profiles.contains(profile) { row.flags_in(profile) } else { 0 }
     }
 

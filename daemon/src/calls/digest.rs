@@ -1,6 +1,5 @@
 //! Message digesting functions (PKCS#11 3.2, section 5.12).
 
-use claviger_protocol::AttributeType;
 use claviger_protocol::call::{Digest, DigestFinal, DigestInit, DigestKey, DigestUpdate, Output};
 use claviger_protocol::flags::mechanism;
 use claviger_protocol::object::ObjectClass;
@@ -10,9 +9,7 @@ use crate::error::{Error, Result};
 use crate::kms::time::Time;
 use crate::lock;
 use crate::operation::{self, DigestOperation};
-
-/// Shortest key that may be digested without being readable, in bits.
-const MIN_DIGESTED_BITS: u64 = 128;
+use crate::profile::{self, Subject};
 
 impl Handle for DigestInit {
     fn handle(self, context: &Context<'_>) -> Result<()> {
@@ -48,7 +45,7 @@ impl Handle for DigestUpdate {
 
 impl Handle for DigestKey {
     /// Digests a secret key's value. Of a key that may not be read only if it is long enough that nobody finds it
-    /// by digesting guesses.
+    /// by digesting guesses; in `strict` of none.
     fn handle(self, context: &Context<'_>) -> Result<()> {
         let session = context.session(self.session)?;
         let mut operations = lock::lock(&session.operations);
@@ -60,9 +57,8 @@ impl Handle for DigestKey {
             }
             let key = object.key(&context.daemon.records)?;
             let attributes = object.attributes();
-            let readable = !attributes.is_true(AttributeType::SENSITIVE)
-                && attributes.is_true(AttributeType::EXTRACTABLE);
-            if !readable && key.size_bits() < MIN_DIGESTED_BITS {
+            let subject = Subject { attributes: &attributes, bits: key.size_bits() };
+            if !profile::may_digest(session.token.profile(), &subject) {
                 return Err(Error::KeyIndigestible);
             }
             operation.update_key(&key)

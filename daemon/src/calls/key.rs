@@ -8,7 +8,7 @@ use claviger_protocol::mechanism::{Concatenation, MechanismRow, Mode, Recipe, SE
 use claviger_protocol::object::{KeyType, ObjectClass};
 use claviger_protocol::params::{Mechanism, Params};
 use claviger_protocol::template::{Attribute, FlatAttribute, Template, Value};
-use claviger_protocol::{AttributeType, MechanismType};
+use claviger_protocol::{AttributeType, MechanismType, attribute};
 use zeroize::Zeroizing;
 
 use super::{Context, Handle};
@@ -21,6 +21,7 @@ use crate::kms::record::Profile;
 use crate::kms::time::Time;
 use crate::object::Object;
 use crate::operation::KeyUse;
+use crate::profile::{self, Subject};
 use crate::session::Session;
 use crate::template::{self, Built, Making, Origin};
 
@@ -64,6 +65,7 @@ impl Handle for GenerateKeyPair {
         let making = |class| making(context, &session, class, key_type);
         let mut public = template::build(&self.public_key_template, making(ObjectClass::PUBLIC_KEY))?;
         let mut private = template::build(&self.private_key_template, making(ObjectClass::PRIVATE_KEY))?;
+        profile::judge_pair(session.token.profile(), &public.attributes, &private.attributes)?;
         context.check_may_keep(&session, &public.attributes)?;
         context.check_may_keep(&session, &private.attributes)?;
         let key = generate::pair(row, &|r#type| public.given.value(r#type).cloned())?;
@@ -88,6 +90,9 @@ impl Handle for WrapKey {
         }
         let (wrapping_key, key) =
             (wrapping.key(&context.daemon.records)?, target.key(&context.daemon.records)?);
+        let wrapper = Subject { attributes: &wrapping.attributes(), bits: wrapping_key.size_bits() };
+        let wrapped = Subject { attributes: &target.attributes(), bits: key.size_bits() };
+        profile::judge_wrap(session.token.profile(), &wrapper, &self.mechanism.params, &wrapped)?;
         let material = key.to_material()?;
         let wrapped = wrap::wrap(row, &self.mechanism.params, &wrapping_key, &material)?;
         let length = wrapped.len() as u64;
@@ -106,10 +111,10 @@ impl Handle for UnwrapKey {
         let unwrapping = context
             .wrapper(&session, self.unwrapping_key, &self.mechanism, row, AttributeType::UNWRAP)
             .map_err(as_unwrapping)?;
-        let template =
-            merged(self.template, unwrapping.attributes().template(AttributeType::UNWRAP_TEMPLATE))?;
-        let making =
-            Making { origin: Origin::Unwrap, class: None, key_type: None, so: context.is_so(&session) };
+        let unwrapping_attributes = unwrapping.attributes();
+        let demanded = unwrapping_attributes.template(AttributeType::UNWRAP_TEMPLATE);
+        let template = merged(self.template, demanded)?;
+        let making = Making { demanded, ..context.making(&session, Origin::Unwrap) };
         let mut built = template::build(&template, making)?;
         context.check_may_keep(&session, &built.attributes)?;
         let class = built.class()?;
@@ -184,6 +189,8 @@ impl Derivation<'_> {
             .map(|(mut built, key)| {
                 template::complete(&mut built, &key, Origin::Derive, None)?;
                 self.inherit(&mut built, &parents)?;
+                let derived = Subject { attributes: &built.attributes, bits: key.size_bits() };
+                profile::judge_derived_size(self.session.token.profile(), &derived)?;
                 Ok((built, key))
             })
             .collect::<Result<Vec<_>>>()?;
@@ -219,6 +226,7 @@ impl Derivation<'_> {
 
     /// `CKM_HKDF_DATA` makes a data object, whose length the template gives as a key's.
     fn data(&self, templates: Vec<Template>, params: &Params) -> Result<Vec<u64>> {
+        profile::judge_data_derivation(self.session.token.profile(), &self.base.object.attributes())?;
         let mut template = templates.into_iter().next().unwrap_or_default();
         let is_length = |attribute: &Attribute| attribute.r#type == AttributeType::VALUE_LEN;
         let length = template.iter().position(is_length).map(|index| template.remove(index).value);
@@ -241,12 +249,18 @@ impl Derivation<'_> {
     /// silent.
     fn build(&self, template: Template, class: ObjectClass, key_type: Option<KeyType>) -> Result<Built> {
         let base = self.base.object.attributes();
-        let template = merged(template, base.template(AttributeType::DERIVE_TEMPLATE))?;
+        // It speaks of keys; data has some of their attributes.
+        let fits = |demand: &&FlatAttribute| {
+            class != ObjectClass::DATA || attribute::attribute(demand.r#type, class, None).is_some()
+        };
+        let demanded: Vec<_> =
+            base.template(AttributeType::DERIVE_TEMPLATE).iter().filter(fits).cloned().collect();
+        let template = merged(template, &demanded)?;
         let is_named = |r#type| template.iter().any(|attribute| attribute.r#type == r#type);
         let class = (!is_named(AttributeType::CLASS)).then_some(class);
         let key_type = key_type.filter(|_| !is_named(AttributeType::KEY_TYPE));
-        let so = self.context.is_so(self.session);
-        let built = template::build(&template, Making { origin: Origin::Derive, class, key_type, so })?;
+        let making = Making { class, key_type, ..self.context.making(self.session, Origin::Derive) };
+        let built = template::build(&template, making)?;
         self.context.check_may_keep(self.session, &built.attributes)?;
         Ok(built)
     }
@@ -270,13 +284,14 @@ impl Derivation<'_> {
     /// `strict` everywhere.
     fn inherit(&self, built: &mut Built, parents: &[Arc<Attributes>]) -> Result<()> {
         let reversible = matches!(self.row.recipe, Recipe::Concatenate(_) | Recipe::Xor | Recipe::Extract);
-        let strict = self.session.token.ring().profile == Profile::Strict;
+        let strict = self.session.token.profile() == Profile::Strict;
         for (r#type, history, protected) in [
             (AttributeType::SENSITIVE, AttributeType::ALWAYS_SENSITIVE, true),
             (AttributeType::EXTRACTABLE, AttributeType::NEVER_EXTRACTABLE, false),
         ] {
             let is_protected = |attributes: &Attributes| attributes.is_true(r#type) == protected;
-            if (reversible || strict) && parents.iter().any(|parent| is_protected(parent)) {
+            let kept = reversible || strict && !profile::derives_freely(&parents[0], r#type, protected);
+            if kept && parents.iter().any(|parent| is_protected(parent)) {
                 if built.given.value(r#type).is_some_and(|given| *given != Value::Bool(protected)) {
                     return Err(Error::TemplateInconsistent);
                 }
@@ -335,9 +350,13 @@ fn made_type(row: &MechanismRow) -> Result<KeyType> {
     row.key_types.first().copied().ok_or(Error::MechanismInvalid)
 }
 
-fn making(context: &Context<'_>, session: &Session, class: ObjectClass, key_type: KeyType) -> Making {
-    let so = context.is_so(session);
-    Making { origin: Origin::Generate, class: Some(class), key_type: Some(key_type), so }
+fn making(
+    context: &Context<'_>,
+    session: &Session,
+    class: ObjectClass,
+    key_type: KeyType,
+) -> Making<'static> {
+    Making { class: Some(class), key_type: Some(key_type), ..context.making(session, Origin::Generate) }
 }
 
 impl Context<'_> {

@@ -26,7 +26,9 @@ use crate::error::{Error, Result};
 use crate::kms::time::Time;
 use crate::object::Object;
 use crate::operation::KeyUse;
+use crate::profile;
 use crate::session::Session;
+use crate::template::{Making, Origin};
 use crate::token::Token;
 
 /// A call that the daemon answers.
@@ -79,6 +81,12 @@ impl Context<'_> {
         self.application.login(session.slot) == Some(User::So)
     }
 
+    /// What is known of every object that a function of this kind makes.
+    pub fn making(&self, session: &Session, origin: Origin) -> Making<'static> {
+        let (so, profile) = (self.is_so(session), session.token.profile());
+        Making { origin, class: None, key_type: None, so, profile, demanded: &[] }
+    }
+
     /// An object that the session can see: private ones need the user logged in.
     pub fn object(&self, session: &Session, handle: u64) -> Result<Arc<Object>> {
         let object = match self.application.object(handle) {
@@ -129,6 +137,7 @@ impl Context<'_> {
         if !attributes.is_true(usage) || !object.raw_use() {
             return Err(Error::KeyFunctionNotPermitted);
         }
+        profile::judge_use(session.token.profile(), &attributes, usage)?;
         if !attributes.allows(mechanism.r#type) {
             return Err(Error::MechanismInvalid);
         }
@@ -136,6 +145,12 @@ impl Context<'_> {
         let awaits_login = attributes.is_true(AttributeType::ALWAYS_AUTHENTICATE);
         if let crate::object::Home::Version(cell) = &object.home {
             self.daemon.gate_use(cell, usage, self.application.peer.uid)?;
+        }
+        let limit = self.daemon.settings.strict_gcm_encryptions;
+        let counts =
+            usage == AttributeType::ENCRYPT && profile::limits_encryptions(session.token.profile(), row);
+        if counts && object.count_encryption() > limit {
+            return Err(Error::KeyFunctionNotPermitted);
         }
         Ok(KeyUse { object, key, awaits_login })
     }

@@ -23,13 +23,12 @@ use crate::lock;
 use crate::object::{Home, Object};
 use crate::operation::Find;
 use crate::session::Session;
-use crate::template::{self, Built, Making, Origin};
+use crate::template::{self, Built, Origin};
 
 impl Handle for CreateObject {
     fn handle(self, context: &Context<'_>) -> Result<u64> {
         let session = context.session(self.session)?;
-        let making =
-            Making { origin: Origin::Create, class: None, key_type: None, so: context.is_so(&session) };
+        let making = context.making(&session, Origin::Create);
         let mut built = template::build(&self.template, making)?;
         context.check_may_keep(&session, &built.attributes)?;
         let class = built.class()?;
@@ -55,7 +54,9 @@ impl Handle for CopyObject {
         if object.is_key() {
             object.admit(Time::now())?;
         }
-        let attributes = template::copy(&object.attributes(), &self.template, context.is_so(&session))?;
+        let profile = session.token.profile();
+        let attributes =
+            template::copy(&object.attributes(), &self.template, context.is_so(&session), profile)?;
         let built = Built { attributes, given: Attributes::default() };
         let key = match object.is_key() {
             true => Some(object.key(&context.daemon.records)?),
@@ -126,8 +127,9 @@ impl Handle for SetAttributeValue {
         }
         context.check_may_change(&session, &object)?;
         let so = context.is_so(&session);
+        let profile = session.token.profile();
         let change = |current: &Attributes| {
-            let changed = template::change(current, &self.template, so)?;
+            let changed = template::change(current, &self.template, so, profile)?;
             if object.made_by_key_service() && template::widens_usage(current, &changed) {
                 return Err(Error::AttributeReadOnly);
             }

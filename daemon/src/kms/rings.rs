@@ -2,12 +2,16 @@
 
 use std::sync::Arc;
 
+use claviger_protocol::ObjectClass;
+
 use super::load::COUNTERS;
 use super::record::{KeyRing, P11Destroy, Profile, RingName, Uid};
+use super::state::Transition;
 use super::time::Time;
 use crate::access::pin::PinVerifier;
 use crate::daemon::Daemon;
 use crate::error::{Error, Result};
+use crate::object::Home;
 use crate::store::{Change, Tree};
 use crate::token::Token;
 
@@ -156,9 +160,15 @@ impl Daemon {
         if keys.iter().any(|key| key.record().care.protection.is_some()) {
             return Err(Error::TokenWriteProtected);
         }
+        if token.ring().p11_destroy == P11Destroy::Deny && !keys.is_empty() {
+            return Err(Error::ActionProhibited);
+        }
         for object in token.candidates(&[]) {
-            if object.class != claviger_protocol::ObjectClass::PUBLIC_KEY || !object.is_view() {
-                self.destroy_token_object(token, &object)?;
+            match &object.home {
+                Home::Version(_) if object.class == ObjectClass::PUBLIC_KEY => {}
+                // Scheduled even where C_DestroyObject destroys at once: who wipes a token gains nothing by it.
+                Home::Version(cell) => self.transition(cell, Transition::Destroy, Time::now())?,
+                _ => self.destroy_token_object(token, &object)?,
             }
         }
         self.change_ring(token, |ring| {

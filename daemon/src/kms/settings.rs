@@ -49,6 +49,8 @@ pub struct Settings {
     pub event_hook_uid: Option<u32>,
     /// How many days of audit records are kept.
     pub audit_retention_days: u32,
+    /// Encryptions with AES-GCM that one key of a `strict` ring may make (NIST SP 800-38D, 8.3).
+    pub strict_gcm_encryptions: u64,
     /// Locations that exist.
     pub locations: Vec<String>,
     /// Every location exists.
@@ -73,6 +75,7 @@ impl Default for Settings {
             event_hook: Vec::new(),
             event_hook_uid: None,
             audit_retention_days: 180,
+            strict_gcm_encryptions: 1 << 32,
             locations: vec!["global".to_owned()],
             any_location: false,
         }

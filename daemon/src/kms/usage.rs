@@ -19,6 +19,8 @@ use crate::store::{Change, Tree};
 
 /// How many days of counts are kept.
 const KEPT_DAYS: i64 = 400;
+/// The day under which the encryptions of days that are not kept are kept, for the limit of a key's lifetime.
+const OLDER: i64 = 0;
 
 macro_rules! uses {
     ($($(#[$doc:meta])* $name:ident = $number:literal, $text:literal;)*) => {
@@ -76,6 +78,8 @@ pub struct Usage {
     last_use: AtomicU8,
     /// Uses that are not in `kept` yet.
     counts: [AtomicU64; Use::COUNT],
+    /// Encryptions of all time, as far as they were kept; those that no restart forgot.
+    encryptions: AtomicU64,
     is_noted: AtomicBool,
     kept: Mutex<Kept>,
 }
@@ -105,10 +109,16 @@ impl Usage {
                 }
             }
         }
+        days.remove(&OLDER);
         let counts = days.into_iter().rev().flat_map(|(day, uses)| {
             uses.into_iter().map(move |(number, count)| (Use::text(number), day, count))
         });
         Shown { last: last.map(|(time, uid, used)| (time, uid, Use::text(used))), counts: counts.collect() }
+    }
+
+    /// Encryptions so far, of all mechanisms.
+    pub fn encryptions(&self) -> u64 {
+        self.encryptions.load(Ordering::Acquire)
     }
 
     /// Moves what was counted into what is kept.
@@ -125,7 +135,13 @@ impl Usage {
                 *day.entry(number as u8).or_default() += count;
             }
         }
-        kept.days.retain(|day, uses| *day > now.day() - KEPT_DAYS && !uses.is_empty());
+        let forgotten = now.day() - KEPT_DAYS;
+        let encrypt = Use::Encrypt as u8;
+        let older = kept.days.range(..=forgotten).filter_map(|(_, uses)| uses.get(&encrypt)).sum::<u64>();
+        kept.days.retain(|day, uses| *day > forgotten && !uses.is_empty());
+        if older > 0 {
+            kept.days.insert(OLDER, BTreeMap::from([(encrypt, older)]));
+        }
         kept.clone()
     }
 }
@@ -138,6 +154,9 @@ impl Daemon {
         usage.last_uid.store(uid, Ordering::Relaxed);
         usage.last_use.store(used as u8, Ordering::Relaxed);
         usage.counts[used as usize].fetch_add(1, Ordering::AcqRel);
+        if used == Use::Encrypt {
+            usage.encryptions.fetch_add(1, Ordering::AcqRel);
+        }
         if !usage.is_noted.swap(true, Ordering::AcqRel) {
             lock::lock(&self.used).push(cell.clone());
         }
@@ -196,6 +215,9 @@ impl Daemon {
         for token in self.catalog.tokens() {
             for version in self.catalog.keys(&token.uid).iter().flat_map(|key| key.versions()) {
                 if let Some(kept) = all.remove(&version.uid) {
+                    let encryptions = |uses: &BTreeMap<u8, u64>| uses.get(&(Use::Encrypt as u8)).copied();
+                    let encryptions = kept.days.values().filter_map(encryptions).sum();
+                    version.usage.encryptions.store(encryptions, Ordering::Release);
                     *lock::lock(&version.usage.kept) = kept;
                 }
             }

@@ -7,7 +7,7 @@ use claviger_protocol::template::{Attribute, Value};
 use claviger_protocol::{AttributeType, MechanismType, ObjectClass, attribute};
 
 use super::algorithm::{Algorithm, KeyShape, Purpose};
-use super::record::{CryptoKey, StoredObject, Version};
+use super::record::{CryptoKey, Profile, StoredObject, Version};
 use super::rings::new_uid;
 use super::state::VersionState;
 use super::time::Time;
@@ -240,7 +240,15 @@ fn view(
                 .is_some_and(|row| row.rules.has(attribute::GENERATE_MUST))
         }));
     }
-    let making = Making { origin, class: Some(class), key_type: Some(key_type), so: false };
+    // One purpose is one role, in every profile.
+    let making = Making {
+        origin,
+        class: Some(class),
+        key_type: Some(key_type),
+        so: false,
+        profile: Profile::Standard,
+        demanded: &[],
+    };
     let mut built = template::build(&given, making)?;
     let made_by: Option<MechanismType> = shape.key_gen_mechanism();
     template::complete(&mut built, live, origin, made_by)?;
