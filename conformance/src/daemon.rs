@@ -132,6 +132,11 @@ impl Daemon {
         }
     }
 
+    /// Sends a signal that does not end the daemon (SIGSTOP, SIGCONT).
+    pub fn signal(&self, signal: i32) {
+        process::signal(self.lock().child.as_ref().expect("the daemon runs"), signal);
+    }
+
     /// Process id of the running daemon.
     pub fn pid(&self) -> u32 {
         self.lock().child.as_ref().expect("the daemon runs").id()

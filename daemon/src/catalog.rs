@@ -8,6 +8,7 @@ use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, RwLock};
 
 use crate::error::{Error, Result};
+use crate::generation;
 use crate::kms::algorithm::Purpose;
 use crate::kms::record::{Counters, CryptoKey, ImportJob, RingName, Uid, Version};
 use crate::kms::state::{VersionState, effective_state};
@@ -87,6 +88,7 @@ impl KeyCell {
     /// Puts the changed key in place of the old one.
     pub fn replace(&self, record: CryptoKey) {
         *lock::write(&self.record) = Arc::new(record);
+        generation::changed();
     }
 
     /// All versions, by number.
@@ -132,6 +134,7 @@ impl VersionCell {
     /// Puts the changed version in place of the old one.
     pub fn replace(&self, record: Version) {
         *lock::write(&self.record) = Arc::new(record);
+        generation::changed();
     }
 
     /// The state that holds at `now`.
@@ -155,6 +158,7 @@ impl Catalog {
     /// Puts the changed counters in place.
     pub fn set_counters(&self, counters: Counters) {
         lock::write(&self.state).counters = counters;
+        generation::changed();
     }
 
     /// All tokens, by slot.
@@ -183,6 +187,8 @@ impl Catalog {
         let mut state = lock::write(&self.state);
         state.rings.insert(token.ring().name.clone(), token.clone());
         state.tokens.insert(token.slot, token);
+        drop(state);
+        generation::changed();
     }
 
     /// All keys of a ring, by id.

@@ -1,6 +1,7 @@
 //! One connection: hello, then request after request, each answered before the next is read.
 
 use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use claviger_protocol::frame::{
     ReplyHeader, RequestHeader, Welcome,
 };
 use claviger_protocol::{Bytes, Rv, bytes, codec};
+use nix::sys::socket::{ControlMessage, MsgFlags, recv, sendmsg};
 use tracing::{debug, error, info, trace, warn};
 
 use crate::admin as verbs;
@@ -20,6 +22,7 @@ use crate::application::Application;
 use crate::calls::{Context, Handle};
 use crate::daemon::Daemon;
 use crate::error::{Error, Result};
+use crate::generation;
 use crate::server::Peer;
 
 /// How long a frame may take to arrive once its first byte has. Between frames a client may be silent for ever.
@@ -207,7 +210,9 @@ impl Wire {
         };
         frame::begin(&mut self.outgoing);
         codec::encode_into(&welcome, &mut self.outgoing).map_err(invalid)?;
-        frame::send(&mut self.stream, &mut self.outgoing)?;
+        let page =
+            admitted.as_ref().ok().filter(|_| hello.application.is_none()).and_then(Ticketed::generation);
+        frame::send(&mut Accompanied { stream: &self.stream, page }, &mut self.outgoing)?;
         self.wipe();
         self.stream.set_read_timeout(None)?;
         Ok(admitted.ok())
@@ -263,8 +268,6 @@ impl Wire {
 
 /// False once the peer has closed its end (a peek that finds the end of the stream).
 fn is_alive(stream: &UnixStream) -> bool {
-    use nix::sys::socket::{MsgFlags, recv};
-    use std::os::fd::AsRawFd;
     let flags = MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT;
     !matches!(recv(stream.as_raw_fd(), &mut [0u8; 1], flags), Ok(0))
 }
@@ -285,14 +288,42 @@ fn limit(stream: &UnixStream, deadline: Instant) -> io::Result<()> {
     stream.set_read_timeout(Some(left))
 }
 
+/// A stream whose first bytes go with a descriptor.
+struct Accompanied<'a> {
+    stream: &'a UnixStream,
+    page: Option<BorrowedFd<'static>>,
+}
+
+impl io::Write for Accompanied<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let Some(page) = self.page.take() else { return (&mut &*self.stream).write(bytes) };
+        let (bytes, page) = ([io::IoSlice::new(bytes)], [page.as_raw_fd()]);
+        let rights = [ControlMessage::ScmRights(&page)];
+        Ok(sendmsg::<()>(self.stream.as_raw_fd(), &bytes, &rights, MsgFlags::MSG_NOSIGNAL, None)?)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 /// What a connection is welcomed as.
 trait Ticketed {
     fn ticket(&self) -> ApplicationTicket;
+
+    /// The page with the generation, for whoever begins to use it.
+    fn generation(&self) -> Option<BorrowedFd<'static>> {
+        None
+    }
 }
 
 impl Ticketed for Member<'_> {
     fn ticket(&self) -> ApplicationTicket {
         self.application.ticket()
+    }
+
+    fn generation(&self) -> Option<BorrowedFd<'static>> {
+        generation::memory()
     }
 }
 

@@ -8,6 +8,7 @@
 //! * [`application`], [`session`], [`operation`]: what a client holds
 //! * [`slot`], [`token`], [`object`], [`builtin`], [`attributes`], [`template`], [`handle`]: what PKCS#11 sees
 //! * [`profile`]: what a token profile demands beyond the standard
+//! * [`generation`]: how modules see at once that something has changed
 //! * [`calls`]: the meaning of each C_*, one file per chapter of the standard
 //! * [`kms`]: key rings, keys, versions, states, import; [`catalog`]: all of that in memory
 //! * [`admin`]: the meaning of each admin verb
@@ -31,6 +32,7 @@ pub mod crypto;
 pub mod daemon;
 pub mod error;
 pub mod events;
+pub mod generation;
 pub mod handle;
 pub mod kms;
 pub mod lock;

@@ -10,6 +10,7 @@ use claviger_protocol::{AttributeType, Bytes};
 
 use crate::builtin;
 use crate::error::Result;
+use crate::generation;
 use crate::kms::record::{KeyRing, Profile, Uid};
 use crate::lock;
 use crate::object::Object;
@@ -114,6 +115,7 @@ impl Token {
 
     fn changed(&self) {
         self.generation.fetch_add(1, Ordering::AcqRel);
+        generation::changed();
     }
 }
 

@@ -17,7 +17,10 @@ use claviger_protocol::codec::{self, Malformed};
 use claviger_protocol::frame::ApplicationTicket;
 use claviger_protocol::{Result, Rv};
 
+use crate::abi::operation;
+use crate::cache::{self, Cache};
 use crate::connection::{Connection, Failure};
+use crate::ptr::Page;
 use crate::socket::{Address, Socket, SocketTable};
 
 /// How long a reply may take.
@@ -47,6 +50,8 @@ pub struct Client {
     waiting: Mutex<Vec<Arc<Socket>>>,
     /// `C_Finalize` has begun.
     closed: AtomicBool,
+    /// What may be answered without the daemon.
+    pub cache: Cache,
 }
 
 impl Client {
@@ -59,6 +64,7 @@ impl Client {
             idle: Mutex::default(),
             waiting: Mutex::default(),
             closed: AtomicBool::new(false),
+            cache: Cache::default(),
         }
     }
 
@@ -69,13 +75,45 @@ impl Client {
         }
     }
 
-    /// Sends a call and gives its reply.
+    /// Sends a call and gives its reply. Pending operations are sent before any call that they might not outlive.
     ///
     /// # Errors
     /// What the daemon answers; `CKR_DEVICE_REMOVED` when it cannot be reached, `CKR_DEVICE_ERROR` when it did
     /// not answer or not sensibly, `CKR_DATA_LEN_RANGE` for a request over the limit, and
     /// `CKR_CRYPTOKI_NOT_INITIALIZED` when `C_Finalize` came between.
     pub fn call<C: Call>(&self, call: &C) -> Result<C::Reply> {
+        if !cache::is_quiet(C::NUMBER) && self.cache.has_pending() {
+            operation::send_pending(self);
+        }
+        let result = self.send(call);
+        self.cache.answered(C::NUMBER);
+        result
+    }
+
+    /// As [`Self::call`], for a question whose answer holds until something happens. `session` is the session that
+    /// it is about.
+    ///
+    /// # Errors
+    /// As [`Self::call`].
+    pub fn ask<C: Call>(&self, call: &C, session: Option<u64>) -> Result<C::Reply> {
+        let request = codec::encode(call).map_err(|Malformed| Rv::DATA_LEN_RANGE)?;
+        if let Some(reply) = self.cache.reply(C::NUMBER, &request, session, || self.is_alive()) {
+            return codec::decode(&reply).map_err(|Malformed| Rv::DEVICE_ERROR);
+        }
+        let asked = self.cache.stamp();
+        let reply = self.call(call)?;
+        if let Ok(encoded) = codec::encode(&reply) {
+            self.cache.learn_reply(C::NUMBER, request, encoded, asked);
+        }
+        Ok(reply)
+    }
+
+    /// True when an idle connection says that the daemon is there and still knows this application.
+    pub fn is_alive(&self) -> bool {
+        !self.is_closed() && lock(&self.idle).last().is_some_and(Connection::is_idle)
+    }
+
+    fn send<C: Call>(&self, call: &C) -> Result<C::Reply> {
         let encode = |buffer: &mut Vec<u8>| codec::encode_into(call, buffer);
         let connection = self.exchange(C::NUMBER, Some(timeout(C::NUMBER)), &encode)?;
         self.decode::<C>(connection)
@@ -115,7 +153,7 @@ impl Client {
         let connection = idle.pop().or_else(|| {
             // All connections are in use or lost: a new one, if the daemon still knows the application.
             let ticket = lock(&self.ticket).clone()?;
-            self.join(Some(&ticket)).ok().map(|(connection, _)| connection)
+            self.join(Some(&ticket)).ok().map(|(connection, ..)| connection)
         });
         if let Some(mut connection) = connection {
             let encode = |buffer: &mut Vec<u8>| codec::encode_into(&Finalize {}, buffer);
@@ -192,14 +230,18 @@ impl Client {
         let known = lock(&self.ticket).clone();
         if let Some(known) = known {
             match self.join(Some(&known)) {
-                Ok((connection, _)) => return Ok(connection),
+                Ok((connection, ..)) => return Ok(connection),
                 Err(UNKNOWN_APPLICATION) => self.forget(&known),
                 Err(rv) => return Err(rv),
             }
         }
         // Held until the ticket is there: who comes now joins the application that is being made.
         let mut ticket = lock(&self.ticket);
-        let (connection, granted) = self.join(ticket.as_ref())?;
+        let is_new = ticket.is_none();
+        let (connection, granted, page) = self.join(ticket.as_ref())?;
+        if is_new {
+            self.cache.restart(page);
+        }
         *ticket = Some(granted);
         Ok(connection)
     }
@@ -215,7 +257,10 @@ impl Client {
     }
 
     /// Connects and says hello.
-    fn join(&self, ticket: Option<&ApplicationTicket>) -> Result<(Connection, ApplicationTicket)> {
+    fn join(
+        &self,
+        ticket: Option<&ApplicationTicket>,
+    ) -> Result<(Connection, ApplicationTicket, Option<Page>)> {
         let socket = Socket::connect(&self.address, self.table).map_err(|_| Rv::DEVICE_REMOVED)?;
         Connection::open(socket, ticket)
     }

@@ -12,7 +12,8 @@ use claviger_protocol::frame::{
 use claviger_protocol::{Result, Rv};
 use zeroize::Zeroize;
 
-use crate::socket::Socket;
+use crate::ptr::Page;
+use crate::socket::{Accompanied, Socket};
 
 /// How long the daemon may take to say welcome: it may be starting, with the listener held by systemd.
 const WELCOME_TIMEOUT: Duration = Duration::from_secs(5);
@@ -52,7 +53,7 @@ pub enum Failure {
 
 impl Connection {
     /// Says hello, for an application that exists or, without a ticket, a new one. Gives the ticket of the
-    /// application that the connection now belongs to.
+    /// application that the connection now belongs to, and with a new one the daemon's page.
     ///
     /// # Errors
     /// `CKR_DEVICE_REMOVED` when nobody answers, `CKR_DEVICE_ERROR` for nonsense or another protocol version,
@@ -60,7 +61,7 @@ impl Connection {
     pub fn open(
         socket: Socket,
         application: Option<&ApplicationTicket>,
-    ) -> Result<(Self, ApplicationTicket)> {
+    ) -> Result<(Self, ApplicationTicket, Option<Page>)> {
         let mut buffer = Vec::new();
         buffer.try_reserve_exact(BUFFER_BYTES).map_err(|_| Rv::HOST_MEMORY)?;
         let read_timeout = Some(WELCOME_TIMEOUT);
@@ -69,26 +70,32 @@ impl Connection {
             Self { socket: Arc::new(socket), application: 0, sequence: 0, read_timeout, buffer };
         let welcome = connection.hello(application);
         connection.wipe();
-        let welcome = welcome?;
+        let (welcome, page) = welcome?;
         match welcome.rv {
             Rv::OK if welcome.protocol == PROTOCOL_VERSION => {
                 connection.application = welcome.application.id;
-                Ok((connection, welcome.application))
+                Ok((connection, welcome.application, page))
             }
             Rv::OK => Err(Rv::DEVICE_ERROR),
             refused => Err(refused),
         }
     }
 
-    fn hello(&mut self, application: Option<&ApplicationTicket>) -> Result<Welcome> {
+    fn hello(&mut self, application: Option<&ApplicationTicket>) -> Result<(Welcome, Option<Page>)> {
         let hello =
             Hello { magic: HELLO_MAGIC, protocol: PROTOCOL_VERSION, application: application.cloned() };
         frame::begin(&mut self.buffer);
         codec::encode_into(&hello, &mut self.buffer).map_err(|Malformed| Rv::GENERAL_ERROR)?;
         frame::send(&mut &*self.socket, &mut self.buffer).map_err(|_| Rv::DEVICE_REMOVED)?;
         self.wipe();
-        match frame::receive(&mut &*self.socket, &mut self.buffer, MAX_WELCOME_BYTES) {
-            Ok(true) => codec::decode(&self.buffer).map_err(|Malformed| Rv::DEVICE_ERROR),
+        let mut stream = Accompanied::new(&self.socket);
+        match frame::receive(&mut stream, &mut self.buffer, MAX_WELCOME_BYTES) {
+            Ok(true) => {
+                let page = stream.descriptor.as_ref().and_then(Page::map);
+                codec::decode(&self.buffer)
+                    .map(|welcome| (welcome, page))
+                    .map_err(|Malformed| Rv::DEVICE_ERROR)
+            }
             Err(e) if e.kind() == io::ErrorKind::InvalidData => Err(Rv::DEVICE_ERROR),
             Ok(false) | Err(_) => Err(Rv::DEVICE_REMOVED),
         }
@@ -102,6 +109,11 @@ impl Connection {
     /// The socket, to shut it down from another thread.
     pub fn socket(&self) -> &Arc<Socket> {
         &self.socket
+    }
+
+    /// True while the daemon keeps its end open and is silent, as it should be between calls.
+    pub fn is_idle(&self) -> bool {
+        self.socket.is_idle()
     }
 
     /// Sends a request and receives its reply: the return value and, in [`Self::body`], what follows it.

@@ -5,10 +5,12 @@
 //! * [`shell`] what surrounds every function: panics, logging; [`ptr`] every raw pointer; [`sys`] the C ABI
 //! * [`abi`] the functions' bodies, a file per chapter of the standard
 //! * [`library`] what lives from `C_Initialize` to `C_Finalize`, and what a forked child keeps of it: nothing
+//! * [`cache`] what is answered without asking the daemon, and the rule for that
 //! * [`client`] calls and the pool of connections; [`connection`] one of them; [`socket`] where the daemon is
 #![deny(unsafe_code)]
 
 mod abi;
+mod cache;
 mod client;
 mod connection;
 mod library;

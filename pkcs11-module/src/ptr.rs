@@ -6,6 +6,7 @@
 //! * [`Place`] one value to write; [`OutList`] an array with a count; [`OutArray`] an array of given size
 //! * [`template`] templates in and attribute values out; [`params`] mechanisms with their parameters
 //! * [`PerProcess`] state that a forked child does not inherit; [`at_secure`], [`close_socket`]
+//! * [`Page`] memory that the daemon shares
 //!
 //! What every constructor asks of its caller is what the standard asks of the application: a pointer is NULL or
 //! points to as much readable (or writable) memory as its length says, for the duration of the call. Nothing is
@@ -17,12 +18,12 @@ pub mod template;
 use std::ffi::{CStr, c_char};
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
-use std::os::fd::RawFd;
-use std::ptr;
-use std::sync::atomic::{AtomicPtr, Ordering};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::ptr::{self, NonNull};
+use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
 use claviger_protocol::call::{Output, Room};
-use claviger_protocol::frame::MAX_DATA_BYTES;
+use claviger_protocol::frame::{GENERATION_PAGE_BYTES, MAX_DATA_BYTES};
 use claviger_protocol::{Bytes, Result, Rv};
 
 use crate::sys::{CK_BYTE_PTR, CK_C_INITIALIZE_ARGS, CK_ULONG, CK_ULONG_PTR, CK_VERSION, CK_VOID_PTR};
@@ -81,6 +82,11 @@ impl In<'_> {
     /// `pointer` is NULL or points to `length` readable bytes during the call.
     pub unsafe fn new(pointer: CK_BYTE_PTR, length: CK_ULONG) -> Self {
         Self { pointer, length, call: PhantomData }
+    }
+
+    /// How many bytes there are.
+    pub fn length(&self) -> u64 {
+        self.length
     }
 
     /// A copy of the bytes.
@@ -388,6 +394,65 @@ impl<T: Sync> PerProcess<T> {
 pub fn at_secure() -> bool {
     // SAFETY: takes a number and touches no memory of ours.
     unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
+}
+
+/// A descriptor that came with a message (`SCM_RIGHTS`): the kernel has made it for us alone.
+pub fn received(fd: RawFd) -> OwnedFd {
+    // SAFETY: the caller has it from recvmsg, which has just opened it, and hands it on to nobody else.
+    unsafe { OwnedFd::from_raw_fd(fd) }
+}
+
+/// The page of memory in which the daemon keeps its generation (`claviger_protocol::frame::GENERATION_PAGE_BYTES`).
+pub struct Page {
+    number: NonNull<AtomicU64>,
+}
+
+// SAFETY: the number is only ever read, atomically, and the mapping ends with the one value that owns it.
+unsafe impl Send for Page {}
+// SAFETY: as above.
+unsafe impl Sync for Page {}
+
+impl Page {
+    /// Maps it. None unless it is memory of the right size that nobody can shrink: reading it could then kill
+    /// the application (SIGBUS).
+    pub fn map(memory: &OwnedFd) -> Option<Self> {
+        let fd = memory.as_raw_fd();
+        let mut stat = MaybeUninit::<libc::stat>::uninit();
+        // SAFETY: the pointer is to writable memory of the right size; the descriptor is open.
+        let seals = unsafe {
+            if libc::fstat(fd, stat.as_mut_ptr()) != 0 {
+                return None;
+            }
+            libc::fcntl(fd, libc::F_GET_SEALS)
+        };
+        // SAFETY: fstat has filled it.
+        let size = unsafe { stat.assume_init() }.st_size;
+        if seals < 0 || seals & libc::F_SEAL_SHRINK == 0 || size < GENERATION_PAGE_BYTES as i64 {
+            return None;
+        }
+        // SAFETY: a new mapping at a place of the kernel's choice touches no memory of ours.
+        let address = unsafe {
+            libc::mmap(ptr::null_mut(), GENERATION_PAGE_BYTES, libc::PROT_READ, libc::MAP_SHARED, fd, 0)
+        };
+        (address != libc::MAP_FAILED)
+            .then(|| NonNull::new(address.cast()))
+            .flatten()
+            .map(|number| Self { number })
+    }
+
+    /// The generation as it is now.
+    pub fn generation(&self) -> u64 {
+        // SAFETY: the mapping is a page long, aligned to a page, readable, and lives as long as `self`; the file
+        // behind it cannot shrink. Others write to it only atomically.
+        unsafe { self.number.as_ref() }.load(Ordering::Acquire)
+    }
+}
+
+impl Drop for Page {
+    fn drop(&mut self) {
+        // SAFETY: what `map` has mapped, and nobody has a reference into it.
+        unsafe { libc::munmap(self.number.as_ptr().cast(), GENERATION_PAGE_BYTES) };
+    }
 }
 
 /// The inode of an open socket; none when `fd` is closed or something else.

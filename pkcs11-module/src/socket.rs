@@ -2,9 +2,9 @@
 //! before a byte is sent, and never a SIGPIPE for the application.
 
 use std::fs;
-use std::io::{self, Read, Write};
+use std::io::{self, IoSliceMut, Read, Write};
 use std::net::Shutdown;
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::sys::socket::{
-    AddressFamily, MsgFlags, SockFlag, SockType, UnixAddr, connect, getsockopt, send, setsockopt, socket,
-    sockopt,
+    AddressFamily, ControlMessageOwned, MsgFlags, SockFlag, SockType, UnixAddr, connect, getsockopt, recv,
+    recvmsg, send, setsockopt, socket, sockopt,
 };
 use nix::sys::time::TimeVal;
 
@@ -111,6 +111,43 @@ impl Drop for Socket {
     /// Off the record first, so that the record never names a descriptor that is somebody else's.
     fn drop(&mut self) {
         self.table.remove(self.stream.as_raw_fd());
+    }
+}
+
+impl Socket {
+    /// False when the daemon has closed its end, or anything else is to be read between calls.
+    pub fn is_idle(&self) -> bool {
+        let flags = MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT;
+        recv(self.stream.as_raw_fd(), &mut [0], flags) == Err(Errno::EAGAIN)
+    }
+}
+
+/// Reads from a socket and keeps the descriptor that comes along, if one does.
+pub struct Accompanied<'a> {
+    socket: &'a Socket,
+    /// What came.
+    pub descriptor: Option<OwnedFd>,
+}
+
+impl<'a> Accompanied<'a> {
+    /// A reader that nothing has come to.
+    pub fn new(socket: &'a Socket) -> Self {
+        Self { socket, descriptor: None }
+    }
+}
+
+impl Read for Accompanied<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut space = nix::cmsg_space!(RawFd);
+        let mut buffers = [IoSliceMut::new(buffer)];
+        let fd = self.socket.stream.as_raw_fd();
+        let message = recvmsg::<()>(fd, &mut buffers, Some(&mut space), MsgFlags::MSG_CMSG_CLOEXEC)?;
+        for part in message.cmsgs()? {
+            if let ControlMessageOwned::ScmRights(descriptors) = part {
+                self.descriptor = descriptors.into_iter().map(ptr::received).next_back();
+            }
+        }
+        Ok(message.bytes)
     }
 }
 

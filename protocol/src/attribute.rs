@@ -453,6 +453,11 @@ pub fn rows(class: ObjectClass, key_type: Option<KeyType>) -> impl Iterator<Item
     })
 }
 
+/// True when some kind of object may have to hide this attribute.
+pub fn may_be_sensitive(r#type: AttributeType) -> bool {
+    ATTRIBUTES.iter().any(|row| row.r#type == r#type && row.rules.has(SENSITIVE))
+}
+
 /// How the value of an attribute looks, whatever object it is on; bytes for attributes unknown here.
 pub fn kind(r#type: AttributeType) -> Kind {
     ATTRIBUTES.iter().find(|row| row.r#type == r#type).map_or(Kind::Bytes, |row| row.kind)

@@ -217,6 +217,30 @@ calls! {
     140 SeedRandom { session: u64, seed: Bytes } -> ();
     /// `C_GenerateRandom`.
     141 GenerateRandom { session: u64, length: u64 } -> Bytes;
+
+    // Two or three functions in one exchange, for a module that already knows that the Init will be admitted.
+    // They leave the session as the functions would one after the other.
+    /// `C_EncryptInit` and `C_Encrypt`.
+    200 EncryptOnce { session: u64, mechanism: Mechanism, key: u64, data: Bytes, room: Room } -> Output;
+    /// `C_DecryptInit` and `C_Decrypt`.
+    201 DecryptOnce { session: u64, mechanism: Mechanism, key: u64, encrypted_data: Bytes, room: Room } -> Output;
+    /// `C_DigestInit` and `C_Digest`.
+    202 DigestOnce { session: u64, mechanism: Mechanism, data: Bytes, room: Room } -> Output;
+    /// `C_SignInit` and `C_Sign`.
+    203 SignOnce { session: u64, mechanism: Mechanism, key: u64, data: Bytes, room: Room } -> Output;
+    /// `C_VerifyInit` and `C_Verify`.
+    204 VerifyOnce { session: u64, mechanism: Mechanism, key: u64, data: Bytes, signature: Bytes } -> ();
+    /// `C_FindObjectsInit` and `C_FindObjects`; with the last object also `C_FindObjectsFinal`.
+    205 FindFirst { session: u64, template: Template, max: u64 } -> Found;
+}
+
+/// The first objects that a search finds, with what applications ask next.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Found {
+    /// Handles, in the order of `C_FindObjects`, each with some of its attributes.
+    pub objects: Vec<(u64, Template)>,
+    /// There are more, and the search goes on.
+    pub more: bool,
 }
 
 /// `CK_SLOT_INFO`.

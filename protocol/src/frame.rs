@@ -20,6 +20,11 @@ pub const MAX_FRAME_BYTES: usize = MAX_DATA_BYTES + (64 << 10);
 /// What this build speaks. A peer that speaks another version is refused in the [`Welcome`].
 pub const PROTOCOL_VERSION: u32 = 1;
 
+/// Size of the memory that comes as a descriptor (`SCM_RIGHTS`) with the [`Welcome`] of a new application, in bytes.
+/// It begins with the generation, a `u64` of the machine: it rises after every change to what the application may
+/// have been told, before whoever made the change hears of it. It is sealed against shrinking. The rest is 0.
+pub const GENERATION_PAGE_BYTES: usize = 4096;
+
 /// First four bytes of a [`Hello`], so that a stray client of another protocol is told apart at once.
 pub const HELLO_MAGIC: [u8; 4] = *b"CLVG";
 

@@ -14,6 +14,30 @@ pub struct Mechanism {
     pub params: Params,
 }
 
+impl Mechanism {
+    /// True when an Init that admits one of the two admits the other as well: they are the same, but for bytes of the
+    /// same number that are fresh in every message (IVs, nonces, counters), of which no value is better than another.
+    pub fn is_alike(&self, other: &Mechanism) -> bool {
+        self.r#type == other.r#type && self.params.is_alike(&other.params)
+    }
+}
+
+impl Params {
+    fn is_alike(&self, other: &Params) -> bool {
+        match (self, other) {
+            (Params::Bytes(one), Params::Bytes(two)) => one.len() == two.len(),
+            (Params::Gcm { iv, aad, tag_bits }, Params::Gcm { iv: iv2, aad: aad2, tag_bits: tag2 }) => {
+                (iv.len(), aad.len(), tag_bits) == (iv2.len(), aad2.len(), tag2)
+            }
+            (
+                Params::ChaCha20Poly1305 { nonce, aad },
+                Params::ChaCha20Poly1305 { nonce: nonce2, aad: aad2 },
+            ) => (nonce.len(), aad.len()) == (nonce2.len(), aad2.len()),
+            _ => self == other,
+        }
+    }
+}
+
 /// How a mechanism's parameter looks in C. Column of table 3; the module reads by it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shape {

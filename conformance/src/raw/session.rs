@@ -42,6 +42,13 @@ impl Raw {
         check(call!(self.C_Logout(session)))
     }
 
+    /// `C_SessionCancel`, which the list of 2.40 has not.
+    pub fn session_cancel(&self, session: u64, flags: u64) -> Result<()> {
+        let f = self.library.C_SessionCancel.as_ref().expect("C_SessionCancel is exported");
+        // SAFETY: takes two numbers.
+        check(unsafe { f(session, flags) })
+    }
+
     /// `C_GetOperationState`.
     pub fn operation_state(&self, session: u64, room: Room) -> Output {
         output(room, |out, length| call!(self.C_GetOperationState(session, out, length)))

@@ -1,8 +1,9 @@
 //! Message digesting functions (PKCS#11 3.2, section 5.12).
 
-use claviger_protocol::call::{Digest, DigestFinal, DigestInit, DigestKey, DigestUpdate, Output};
+use claviger_protocol::call::{Digest, DigestFinal, DigestInit, DigestKey, DigestOnce, DigestUpdate, Output};
 use claviger_protocol::flags::mechanism;
 use claviger_protocol::object::ObjectClass;
+use claviger_protocol::params::Mechanism;
 
 use super::{Context, Handle};
 use crate::error::{Error, Result};
@@ -10,20 +11,16 @@ use crate::kms::time::Time;
 use crate::lock;
 use crate::operation::{self, DigestOperation};
 use crate::profile::{self, Subject};
+use crate::session::Session;
 
 impl Handle for DigestInit {
     fn handle(self, context: &Context<'_>) -> Result<()> {
         let session = context.session(self.session)?;
         let mut operations = lock::lock(&session.operations);
-        let Some(mechanism) = self.mechanism else {
-            return operation::cancel(&mut operations.digest);
-        };
-        if operations.digest.is_some() {
-            return Err(Error::OperationActive);
+        match self.mechanism {
+            Some(mechanism) => init(&mut operations.digest, context, &session, &mechanism),
+            None => operation::cancel(&mut operations.digest),
         }
-        let row = context.mechanism(&session, mechanism.r#type, mechanism::DIGEST)?;
-        operations.digest = Some(DigestOperation::new(row, &mechanism.params)?);
-        Ok(())
     }
 }
 
@@ -72,4 +69,27 @@ impl Handle for DigestFinal {
         let mut operations = lock::lock(&session.operations);
         operation::run(&mut operations.digest, |operation| operation.last(self.room))
     }
+}
+
+impl Handle for DigestOnce {
+    fn handle(self, context: &Context<'_>) -> Result<Output> {
+        let session = context.session(self.session)?;
+        let mut operations = lock::lock(&session.operations);
+        init(&mut operations.digest, context, &session, &self.mechanism)?;
+        operation::run(&mut operations.digest, |operation| operation.one_shot(&self.data, self.room))
+    }
+}
+
+fn init(
+    slot: &mut Option<DigestOperation>,
+    context: &Context<'_>,
+    session: &Session,
+    mechanism: &Mechanism,
+) -> Result<()> {
+    if slot.is_some() {
+        return Err(Error::OperationActive);
+    }
+    let row = context.mechanism(session, mechanism.r#type, mechanism::DIGEST)?;
+    *slot = Some(DigestOperation::new(row, &mechanism.params)?);
+    Ok(())
 }

@@ -1,15 +1,16 @@
 //! Object management functions (PKCS#11 3.2, section 5.7).
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use claviger_protocol::AttributeType;
 use claviger_protocol::call::{
-    CopyObject, CreateObject, DestroyObject, FindObjects, FindObjectsFinal, FindObjectsInit,
-    GetAttributeValue, GetObjectSize, SetAttributeValue,
+    CopyObject, CreateObject, DestroyObject, FindFirst, FindObjects, FindObjectsFinal, FindObjectsInit,
+    Found, GetAttributeValue, GetObjectSize, SetAttributeValue,
 };
 use claviger_protocol::frame::MAX_DATA_BYTES;
 use claviger_protocol::object::ObjectClass;
-use claviger_protocol::template::{AttributeReply, Value};
+use claviger_protocol::template::{Attribute, AttributeReply, Template, Value};
 
 use super::{Context, Handle};
 use crate::attributes::Attributes;
@@ -151,26 +152,94 @@ impl Handle for FindObjectsInit {
         if operations.find.is_some() {
             return Err(Error::OperationActive);
         }
-        let (records, now) = (&context.daemon.records, Time::now());
-        let user = context.is_user(&session);
-        let mut rest = std::collections::VecDeque::new();
-        let candidates = match builtin::wanted_class(&self.template) {
-            Some(_) => session.token.builtin()?,
-            None => session.token.candidates(&self.template),
-        };
-        for object in candidates {
-            let visible = object.is_visible(now) && (user || !object.is_private());
-            if visible && object.matches(&self.template, records, now)? {
-                rest.push_back(object.handle);
-            }
-        }
-        for object in context.application.find(session.slot, &self.template, records, now)? {
-            if user || !object.is_private() {
-                rest.push_back(object.handle);
-            }
-        }
+        let rest = search(context, &session, &self.template, |_| false)?;
         operations.find = Some(Find { rest });
         Ok(())
+    }
+}
+
+impl Handle for FindFirst {
+    /// Nothing stays behind of a search whose objects are all in the answer.
+    fn handle(self, context: &Context<'_>) -> Result<Found> {
+        let session = context.session(self.session)?;
+        let mut operations = lock::lock(&session.operations);
+        if operations.find.is_some() {
+            return Err(Error::OperationActive);
+        }
+        let max = usize::try_from(self.max).unwrap_or(usize::MAX).min(MAX_DESCRIBED);
+        let (mut objects, mut bytes) = (Vec::new(), 0);
+        let rest = search(context, &session, &self.template, |object| {
+            let takes = objects.len() < max && bytes < MAX_DESCRIBED_BYTES;
+            if takes {
+                let template = described(object);
+                bytes += template.iter().map(size_of_value).sum::<usize>();
+                objects.push((object.handle, template));
+            }
+            takes
+        })?;
+        let more = !rest.is_empty();
+        operations.find = more.then_some(Find { rest });
+        Ok(Found { objects, more })
+    }
+}
+
+/// Looks for objects. `take` sees them in the order of their handles, until it refuses one; gives the handles of that
+/// one and the others.
+fn search(
+    context: &Context<'_>,
+    session: &Session,
+    template: &[Attribute],
+    mut take: impl FnMut(&Object) -> bool,
+) -> Result<VecDeque<u64>> {
+    let (records, now) = (&context.daemon.records, Time::now());
+    let user = context.is_user(session);
+    let mut rest = VecDeque::new();
+    let mut found = |object: &Object| {
+        if !rest.is_empty() || !take(object) {
+            rest.push_back(object.handle);
+        }
+    };
+    let candidates = match builtin::wanted_class(template) {
+        Some(_) => session.token.builtin()?,
+        None => session.token.candidates(template),
+    };
+    for object in candidates {
+        let visible = object.is_visible(now) && (user || !object.is_private());
+        if visible && object.matches(template, records, now)? {
+            found(&object);
+        }
+    }
+    for object in context.application.find(session.slot, template, records, now)? {
+        if user || !object.is_private() {
+            found(&object);
+        }
+    }
+    Ok(rest)
+}
+
+/// What applications ask of the objects that they find; nothing that is ever sensitive.
+const DESCRIBED: [AttributeType; 6] = [
+    AttributeType::CLASS,
+    AttributeType::KEY_TYPE,
+    AttributeType::TOKEN,
+    AttributeType::PRIVATE,
+    AttributeType::LABEL,
+    AttributeType::ID,
+];
+/// Most objects that one answer describes, and about how many bytes of values.
+const MAX_DESCRIBED: usize = 256;
+const MAX_DESCRIBED_BYTES: usize = 64 << 10;
+
+fn described(object: &Object) -> Template {
+    let attributes = object.attributes();
+    let attribute = |r#type| attributes.value(r#type).map(|value| Attribute { r#type, value: value.clone() });
+    DESCRIBED.into_iter().filter_map(attribute).collect()
+}
+
+fn size_of_value(attribute: &Attribute) -> usize {
+    match &attribute.value {
+        Value::Bytes(bytes) => bytes.len(),
+        _ => size_of::<u64>(),
     }
 }
 

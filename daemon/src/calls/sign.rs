@@ -1,7 +1,9 @@
 //! Signing and MACing functions (PKCS#11 3.2, section 5.13).
 
 use claviger_protocol::AttributeType;
-use claviger_protocol::call::{Output, Sign, SignFinal, SignInit, SignRecover, SignRecoverInit, SignUpdate};
+use claviger_protocol::call::{
+    Output, Sign, SignFinal, SignInit, SignOnce, SignRecover, SignRecoverInit, SignUpdate,
+};
 use claviger_protocol::flags::mechanism;
 use claviger_protocol::params::Mechanism;
 
@@ -58,6 +60,16 @@ impl Handle for SignRecover {
         let session = context.session(self.session)?;
         let mut operations = lock::lock(&session.operations);
         operation::run(&mut operations.sign_recover, |operation| operation.one_shot(&self.data, self.room))
+    }
+}
+
+impl Handle for SignOnce {
+    fn handle(self, context: &Context<'_>) -> Result<Output> {
+        let session = context.session(self.session)?;
+        let mut operations = lock::lock(&session.operations);
+        let usage = (mechanism::SIGN, AttributeType::SIGN);
+        init(&mut operations.sign, context, &session, Some(self.mechanism), self.key, usage)?;
+        operation::run(&mut operations.sign, |operation| operation.one_shot(&self.data, self.room))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use claviger_protocol::AttributeType;
 use claviger_protocol::call::{
-    Output, Verify, VerifyFinal, VerifyInit, VerifyRecover, VerifyRecoverInit, VerifyUpdate,
+    Output, Verify, VerifyFinal, VerifyInit, VerifyOnce, VerifyRecover, VerifyRecoverInit, VerifyUpdate,
 };
 use claviger_protocol::flags::mechanism;
 use claviger_protocol::params::Mechanism;
@@ -62,6 +62,16 @@ impl Handle for VerifyRecover {
         operation::run(&mut operations.verify_recover, |operation| {
             operation.recover(&self.signature, self.room)
         })
+    }
+}
+
+impl Handle for VerifyOnce {
+    fn handle(self, context: &Context<'_>) -> Result<()> {
+        let session = context.session(self.session)?;
+        let mut operations = lock::lock(&session.operations);
+        let usage = (mechanism::VERIFY, AttributeType::VERIFY);
+        init(&mut operations.verify, context, &session, Some(self.mechanism), self.key, usage)?;
+        operation::finish(&mut operations.verify, |operation| operation.one_shot(&self.data, &self.signature))
     }
 }
 

@@ -1,24 +1,33 @@
 //! Chapter 5.10: decryption.
 
 use claviger_protocol::Result;
-use claviger_protocol::call::{Decrypt, DecryptFinal, DecryptInit, DecryptUpdate};
+use claviger_protocol::call::{Decrypt, DecryptFinal, DecryptOnce, DecryptUpdate};
 use claviger_protocol::flags::mechanism::DECRYPT;
 
-use super::fill;
+use super::operation::{begin, fill, whole};
+use crate::cache::Kind;
 use crate::client::Client;
 use crate::ptr::params::MechanismIn;
 use crate::ptr::{In, Out};
 
 /// `C_DecryptInit`.
 pub fn decrypt_init(client: &Client, session: u64, mechanism: MechanismIn, key: u64) -> Result<()> {
-    client.call(&DecryptInit { session, mechanism: mechanism.optional()?, key })
+    begin(client, Kind::Decrypt, session, mechanism.optional()?, key)
 }
 
 /// `C_Decrypt`.
 pub fn decrypt(client: &Client, session: u64, encrypted_data: In, out: Out) -> Result<()> {
-    fill(client, session, DECRYPT, out, |room| {
-        Ok(Decrypt { session, encrypted_data: encrypted_data.bytes()?, room })
-    })
+    whole(
+        client,
+        Kind::Decrypt,
+        session,
+        encrypted_data.length(),
+        out,
+        |room| Ok(Decrypt { session, encrypted_data: encrypted_data.bytes()?, room }),
+        |mechanism, key, room| {
+            Ok(DecryptOnce { session, mechanism, key, encrypted_data: encrypted_data.bytes()?, room })
+        },
+    )
 }
 
 /// `C_DecryptUpdate`.

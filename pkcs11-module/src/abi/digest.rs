@@ -1,22 +1,31 @@
 //! Chapter 5.12: message digesting.
 
 use claviger_protocol::Result;
-use claviger_protocol::call::{Digest, DigestFinal, DigestInit, DigestKey, DigestUpdate};
+use claviger_protocol::call::{Digest, DigestFinal, DigestKey, DigestOnce, DigestUpdate};
 use claviger_protocol::flags::mechanism::DIGEST;
 
-use super::{fill, part};
+use super::operation::{begin, fill, part, whole};
+use crate::cache::Kind;
 use crate::client::Client;
 use crate::ptr::params::MechanismIn;
 use crate::ptr::{In, Out};
 
 /// `C_DigestInit`.
 pub fn digest_init(client: &Client, session: u64, mechanism: MechanismIn) -> Result<()> {
-    client.call(&DigestInit { session, mechanism: mechanism.optional()? })
+    begin(client, Kind::Digest, session, mechanism.optional()?, 0)
 }
 
 /// `C_Digest`.
 pub fn digest(client: &Client, session: u64, data: In, out: Out) -> Result<()> {
-    fill(client, session, DIGEST, out, |room| Ok(Digest { session, data: data.bytes()?, room }))
+    whole(
+        client,
+        Kind::Digest,
+        session,
+        data.length(),
+        out,
+        |room| Ok(Digest { session, data: data.bytes()?, room }),
+        |mechanism, _, room| Ok(DigestOnce { session, mechanism, data: data.bytes()?, room }),
+    )
 }
 
 /// `C_DigestUpdate`.
@@ -26,7 +35,7 @@ pub fn digest_update(client: &Client, session: u64, data: In) -> Result<()> {
 
 /// `C_DigestKey`.
 pub fn digest_key(client: &Client, session: u64, key: u64) -> Result<()> {
-    client.call(&DigestKey { session, key })
+    part(client, session, DIGEST, || Ok(DigestKey { session, key }))
 }
 
 /// `C_DigestFinal`.

@@ -6,7 +6,7 @@ use claviger_protocol::call::{
 };
 use claviger_protocol::flags::mechanism::{DECRYPT, DIGEST, ENCRYPT, SIGN, VERIFY};
 
-use super::fill;
+use super::operation::fill;
 use crate::client::Client;
 use crate::ptr::{In, Out};
 

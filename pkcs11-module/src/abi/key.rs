@@ -3,7 +3,7 @@
 use claviger_protocol::Result;
 use claviger_protocol::call::{DeriveKey, GenerateKey, GenerateKeyPair, UnwrapKey, WrapKey};
 
-use super::fill;
+use super::operation::fill;
 use crate::client::Client;
 use crate::ptr::params::MechanismIn;
 use crate::ptr::template::Attributes;

@@ -1,15 +1,18 @@
 //! Chapter 5.7: object management.
 
-use claviger_protocol::Result;
 use claviger_protocol::call::{
-    CopyObject, CreateObject, DestroyObject, FindObjects, FindObjectsFinal, FindObjectsInit,
+    CopyObject, CreateObject, DestroyObject, FindFirst, FindObjects, FindObjectsFinal, FindObjectsInit,
     GetAttributeValue, GetObjectSize, SetAttributeValue,
 };
+use claviger_protocol::{Result, Rv};
 
 use crate::client::Client;
 use crate::ptr::template::Attributes;
 use crate::ptr::{OutArray, Place};
 use crate::sys::{CK_OBJECT_HANDLE, CK_ULONG};
+
+/// How many objects come with the first answer to a search.
+const FIRST_FOUND: u64 = 256;
 
 /// `C_CreateObject`.
 pub fn create_object(
@@ -47,7 +50,15 @@ pub fn get_object_size(client: &Client, session: u64, object: u64, size: Place<C
 
 /// `C_GetAttributeValue`.
 pub fn get_attribute_value(client: &Client, session: u64, object: u64, template: Attributes) -> Result<()> {
-    let replies = client.call(&GetAttributeValue { session, object, types: template.types() })?;
+    let types = template.types();
+    if let Some(replies) = client.cache.attributes(session, object, &types, || client.is_alive()) {
+        return template.write(&replies);
+    }
+    let asked = client.cache.stamp();
+    let replies = client.call(&GetAttributeValue { session, object, types: types.clone() })?;
+    if replies.len() == types.len() {
+        client.cache.learn_attributes(session, object, types.into_iter().zip(replies.iter().cloned()), asked);
+    }
     template.write(&replies)
 }
 
@@ -58,7 +69,17 @@ pub fn set_attribute_value(client: &Client, session: u64, object: u64, template:
 
 /// `C_FindObjectsInit`.
 pub fn find_objects_init(client: &Client, session: u64, template: Attributes) -> Result<()> {
-    client.call(&FindObjectsInit { session, template: template.read()? })
+    let template = template.read()?;
+    if client.cache.is_finding(session) {
+        return Err(Rv::OPERATION_ACTIVE);
+    }
+    if client.cache.slot(session).is_none() {
+        return client.call(&FindObjectsInit { session, template });
+    }
+    let asked = client.cache.stamp();
+    let found = client.call(&FindFirst { session, template, max: FIRST_FOUND })?;
+    client.cache.found(session, found, asked);
+    Ok(())
 }
 
 /// `C_FindObjects`.
@@ -68,7 +89,17 @@ pub fn find_objects(
     objects: OutArray<CK_OBJECT_HANDLE>,
     count: Place<CK_ULONG>,
 ) -> Result<()> {
-    let found = client.call(&FindObjects { session, max: objects.room() })?;
+    let room = objects.room();
+    let found = match client.cache.next_found(session, room) {
+        Some((mut found, more)) => {
+            let left = room - found.len() as u64;
+            if more && left > 0 {
+                found.extend(client.call(&FindObjects { session, max: left })?);
+            }
+            found
+        }
+        None => client.call(&FindObjects { session, max: room })?,
+    };
     objects.write(&found)?;
     count.write(found.len() as CK_ULONG);
     Ok(())
@@ -76,5 +107,8 @@ pub fn find_objects(
 
 /// `C_FindObjectsFinal`.
 pub fn find_objects_final(client: &Client, session: u64) -> Result<()> {
-    client.call(&FindObjectsFinal { session })
+    match client.cache.end_find(session) {
+        Some(false) => Ok(()),
+        Some(true) | None => client.call(&FindObjectsFinal { session }),
+    }
 }

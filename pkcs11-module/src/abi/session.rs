@@ -4,9 +4,10 @@ use claviger_protocol::call::{
     CloseAllSessions, CloseSession, GetOperationState, GetSessionInfo, GetSessionValidationFlags, Login,
     LoginUser, Logout, OpenSession, SessionCancel, SetOperationState,
 };
+use claviger_protocol::flags::mechanism::FIND_OBJECTS;
 use claviger_protocol::{Result, Rv};
 
-use super::fill;
+use super::operation::{self, fill};
 use crate::client::Client;
 use crate::ptr::{In, Out, Place};
 use crate::sys::{CK_FLAGS, CK_SESSION_HANDLE, CK_SESSION_INFO};
@@ -18,23 +19,36 @@ pub fn open_session(
     flags: CK_FLAGS,
     session: Place<CK_SESSION_HANDLE>,
 ) -> Result<()> {
-    session.write(client.call(&OpenSession { slot, flags })?);
+    let handle = client.call(&OpenSession { slot, flags })?;
+    client.cache.opened(handle, slot);
+    session.write(handle);
     Ok(())
 }
 
 /// `C_CloseSession`.
 pub fn close_session(client: &Client, session: u64) -> Result<()> {
-    client.call(&CloseSession { session })
+    if client.cache.has_session_objects() {
+        operation::send_pending(client);
+    }
+    let slot = client.cache.slot(session);
+    let takes_more = client.cache.closing(session);
+    let result = client.call(&CloseSession { session });
+    client.cache.closed(slot);
+    if takes_more {
+        client.cache.disturbed();
+    }
+    result
 }
 
 /// `C_CloseAllSessions`.
 pub fn close_all_sessions(client: &Client, slot: u64) -> Result<()> {
+    client.cache.closing_all(slot);
     client.call(&CloseAllSessions { slot })
 }
 
 /// `C_GetSessionInfo`.
 pub fn get_session_info(client: &Client, session: u64, info: Place<CK_SESSION_INFO>) -> Result<()> {
-    let reply = client.call(&GetSessionInfo { session })?;
+    let reply = client.ask(&GetSessionInfo { session }, Some(session))?;
     info.write(CK_SESSION_INFO {
         slotID: reply.slot,
         state: reply.state,
@@ -46,6 +60,9 @@ pub fn get_session_info(client: &Client, session: u64, info: Place<CK_SESSION_IN
 
 /// `C_SessionCancel`.
 pub fn session_cancel(client: &Client, session: u64, flags: CK_FLAGS) -> Result<()> {
+    if flags & FIND_OBJECTS != 0 {
+        client.cache.end_find(session);
+    }
     client.call(&SessionCancel { session, flags })
 }
 
@@ -77,7 +94,9 @@ pub fn login_user(client: &Client, session: u64, user_type: u64, pin: In, userna
 
 /// `C_Logout`.
 pub fn logout(client: &Client, session: u64) -> Result<()> {
-    client.call(&Logout { session })
+    client.call(&Logout { session })?;
+    client.cache.logged_out(session);
+    Ok(())
 }
 
 /// `C_GetSessionValidationFlags`.

@@ -1,22 +1,31 @@
 //! Chapter 5.13: signing and MACing.
 
 use claviger_protocol::Result;
-use claviger_protocol::call::{Sign, SignFinal, SignInit, SignRecover, SignRecoverInit, SignUpdate};
+use claviger_protocol::call::{Sign, SignFinal, SignOnce, SignRecover, SignRecoverInit, SignUpdate};
 use claviger_protocol::flags::mechanism::{SIGN, SIGN_RECOVER};
 
-use super::{fill, part};
+use super::operation::{begin, fill, part, whole};
+use crate::cache::Kind;
 use crate::client::Client;
 use crate::ptr::params::MechanismIn;
 use crate::ptr::{In, Out};
 
 /// `C_SignInit`.
 pub fn sign_init(client: &Client, session: u64, mechanism: MechanismIn, key: u64) -> Result<()> {
-    client.call(&SignInit { session, mechanism: mechanism.optional()?, key })
+    begin(client, Kind::Sign, session, mechanism.optional()?, key)
 }
 
 /// `C_Sign`.
 pub fn sign(client: &Client, session: u64, data: In, signature: Out) -> Result<()> {
-    fill(client, session, SIGN, signature, |room| Ok(Sign { session, data: data.bytes()?, room }))
+    whole(
+        client,
+        Kind::Sign,
+        session,
+        data.length(),
+        signature,
+        |room| Ok(Sign { session, data: data.bytes()?, room }),
+        |mechanism, key, room| Ok(SignOnce { session, mechanism, key, data: data.bytes()?, room }),
+    )
 }
 
 /// `C_SignUpdate`.

@@ -33,7 +33,7 @@ fn version((major, minor): (u8, u8)) -> CK_VERSION {
 
 /// `C_GetSlotList`. Without a daemon there are no slots, which is no error.
 pub fn get_slot_list(client: &Client, token_present: CK_BBOOL, list: OutList<CK_SLOT_ID>) -> Result<()> {
-    match client.call(&GetSlotList { token_present: token_present != 0 }) {
+    match client.ask(&GetSlotList { token_present: token_present != 0 }, None) {
         Err(Rv::DEVICE_REMOVED) => list.write(&[]),
         slots => list.write(&slots?),
     }
@@ -41,7 +41,7 @@ pub fn get_slot_list(client: &Client, token_present: CK_BBOOL, list: OutList<CK_
 
 /// `C_GetSlotInfo`.
 pub fn get_slot_info(client: &Client, slot: u64, info: Place<CK_SLOT_INFO>) -> Result<()> {
-    let reply = client.call(&GetSlotInfo { slot })?;
+    let reply = client.ask(&GetSlotInfo { slot }, None)?;
     info.write(CK_SLOT_INFO {
         slotDescription: padded(reply.description.as_bytes()),
         manufacturerID: padded(reply.manufacturer.as_bytes()),
@@ -54,7 +54,7 @@ pub fn get_slot_info(client: &Client, slot: u64, info: Place<CK_SLOT_INFO>) -> R
 
 /// `C_GetTokenInfo`. The token's memory has no limit worth a number.
 pub fn get_token_info(client: &Client, slot: u64, info: Place<CK_TOKEN_INFO>) -> Result<()> {
-    let reply = client.call(&GetTokenInfo { slot })?;
+    let reply = client.ask(&GetTokenInfo { slot }, None)?;
     info.write(CK_TOKEN_INFO {
         label: padded(&reply.label),
         manufacturerID: padded(reply.manufacturer.as_bytes()),
@@ -103,7 +103,7 @@ pub fn wait_for_slot_event(
 
 /// `C_GetMechanismList`.
 pub fn get_mechanism_list(client: &Client, slot: u64, list: OutList<CK_MECHANISM_TYPE>) -> Result<()> {
-    let mechanisms = client.call(&GetMechanismList { slot })?;
+    let mechanisms = client.ask(&GetMechanismList { slot }, None)?;
     let numbers: Vec<CK_MECHANISM_TYPE> = mechanisms.iter().map(|mechanism| mechanism.0).collect();
     list.write(&numbers)
 }
@@ -115,7 +115,7 @@ pub fn get_mechanism_info(
     mechanism: CK_MECHANISM_TYPE,
     info: Place<CK_MECHANISM_INFO>,
 ) -> Result<()> {
-    let reply = client.call(&GetMechanismInfo { slot, mechanism: MechanismType(mechanism) })?;
+    let reply = client.ask(&GetMechanismInfo { slot, mechanism: MechanismType(mechanism) }, None)?;
     info.write(CK_MECHANISM_INFO {
         ulMinKeySize: reply.min_key_size,
         ulMaxKeySize: reply.max_key_size,

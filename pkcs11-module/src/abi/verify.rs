@@ -2,25 +2,31 @@
 
 use claviger_protocol::Result;
 use claviger_protocol::call::{
-    Verify, VerifyFinal, VerifyInit, VerifyRecover, VerifyRecoverInit, VerifyUpdate,
+    Verify, VerifyFinal, VerifyOnce, VerifyRecover, VerifyRecoverInit, VerifyUpdate,
 };
 use claviger_protocol::flags::mechanism::{VERIFY, VERIFY_RECOVER};
 
-use super::{fill, part};
+use super::operation::{begin, fill, part, whole_verify};
+use crate::cache::Kind;
 use crate::client::Client;
 use crate::ptr::params::MechanismIn;
 use crate::ptr::{In, Out};
 
 /// `C_VerifyInit`.
 pub fn verify_init(client: &Client, session: u64, mechanism: MechanismIn, key: u64) -> Result<()> {
-    client.call(&VerifyInit { session, mechanism: mechanism.optional()?, key })
+    begin(client, Kind::Verify, session, mechanism.optional()?, key)
 }
 
 /// `C_Verify`.
 pub fn verify(client: &Client, session: u64, data: In, signature: In) -> Result<()> {
-    part(client, session, VERIFY, || {
-        Ok(Verify { session, data: data.bytes()?, signature: signature.bytes()? })
-    })
+    whole_verify(
+        client,
+        session,
+        || Ok(Verify { session, data: data.bytes()?, signature: signature.bytes()? }),
+        |mechanism, key| {
+            Ok(VerifyOnce { session, mechanism, key, data: data.bytes()?, signature: signature.bytes()? })
+        },
+    )
 }
 
 /// `C_VerifyUpdate`.
