@@ -9,10 +9,12 @@
 //! * [`client`] the socket
 //! * [`confirm`] asking
 //! * [`import`], [`key_file`], [`wrap`]; [`public_key`]; [`wait`]; [`watch`]; [`list`] the verbs that do more than send
+//! * [`audit`] the audit log in a file, and whether it is whole
 //! * [`output`] bytes of an answer into files; [`completion`], [`manual`] help outside of the program
 //! * [`print`], [`outcome`], [`error`] what the person sees and the exit code
 #![forbid(unsafe_code)]
 
+mod audit;
 mod client;
 mod command;
 mod completion;
@@ -82,6 +84,9 @@ const OWN: &[(&str, Handler)] = &[
     ("import-jobs wait", wait::run),
     ("events watch", watch::events),
     ("audit tail", watch::records),
+    ("audit export", audit::export),
+    ("audit verify", audit::verify),
+    ("audit public-key", audit::public_key),
 ];
 
 fn main() -> ExitCode {

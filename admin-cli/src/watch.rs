@@ -39,6 +39,7 @@ pub fn events(call: &mut Call<'_, '_>) -> Result<u8> {
 pub fn records(call: &mut Call<'_, '_>) -> Result<u8> {
     let mut request = request::build(call)?;
     let mut client = Client::connect(&call.options.socket)?;
+    let once = call.local_flag("once");
     loop {
         let document = client.call(call.verb, &request)?;
         let mut records = document.as_array().cloned().unwrap_or_default();
@@ -46,6 +47,9 @@ pub fn records(call: &mut Call<'_, '_>) -> Result<u8> {
         if let Some(id) = records.last().and_then(|record| record.get("eventId")).and_then(Value::as_str) {
             set_after(&mut request, id.to_owned());
             print::print(call, &Value::Array(records))?;
+        }
+        if once {
+            return Ok(0);
         }
         std::thread::sleep(PAUSE);
     }

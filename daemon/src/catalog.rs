@@ -32,10 +32,18 @@ struct State {
     keys: HashMap<Uid, Arc<KeyCell>>,
     key_ids: BTreeMap<(Uid, String), Arc<KeyCell>>,
     jobs: BTreeMap<(Uid, String), Arc<ImportJob>>,
-    /// Versions that are scheduled for destruction, by uid.
-    scheduled: HashMap<Uid, Arc<VersionCell>>,
+    /// Versions that are scheduled for destruction, by uid; and their uids by name and by the handles of their objects.
+    scheduled: HashMap<Uid, Scheduled>,
+    scheduled_names: HashMap<String, Uid>,
+    scheduled_handles: HashMap<u64, Uid>,
     /// Keys by project, location and alias.
     aliases: BTreeMap<(String, String, String), Arc<KeyCell>>,
+}
+
+struct Scheduled {
+    cell: Arc<VersionCell>,
+    /// Handles that its objects had.
+    handles: Vec<u64>,
 }
 
 /// A key with its versions.
@@ -248,17 +256,40 @@ impl Catalog {
 
     /// All versions that are scheduled for destruction.
     pub fn scheduled(&self) -> Vec<Arc<VersionCell>> {
-        lock::read(&self.state).scheduled.values().cloned().collect()
+        lock::read(&self.state).scheduled.values().map(|scheduled| scheduled.cell.clone()).collect()
+    }
+
+    /// The version with this name, if it is scheduled for destruction.
+    pub fn scheduled_by_name(&self, name: &str) -> Option<Arc<VersionCell>> {
+        let state = lock::read(&self.state);
+        state.scheduled.get(state.scheduled_names.get(name)?).map(|scheduled| scheduled.cell.clone())
+    }
+
+    /// The version that an object of this handle showed, if it is scheduled for destruction.
+    pub fn scheduled_by_handle(&self, handle: u64) -> Option<Arc<VersionCell>> {
+        let state = lock::read(&self.state);
+        state.scheduled.get(state.scheduled_handles.get(&handle)?).map(|scheduled| scheduled.cell.clone())
     }
 
     /// Notes that a version is scheduled for destruction.
     pub fn schedule(&self, cell: &Arc<VersionCell>) {
-        lock::write(&self.state).scheduled.insert(cell.uid, cell.clone());
+        let mut state = lock::write(&self.state);
+        state.scheduled_names.insert(cell.name.clone(), cell.uid);
+        let handles: Vec<u64> = cell.record().objects.iter().map(|object| object.handle).collect();
+        for handle in &handles {
+            state.scheduled_handles.insert(*handle, cell.uid);
+        }
+        state.scheduled.insert(cell.uid, Scheduled { cell: cell.clone(), handles });
     }
 
     /// Notes that a version is no longer scheduled for destruction.
     pub fn unschedule(&self, cell: &VersionCell) {
-        lock::write(&self.state).scheduled.remove(&cell.uid);
+        let mut state = lock::write(&self.state);
+        state.scheduled_names.remove(&cell.name);
+        for handle in state.scheduled.remove(&cell.uid).map(|scheduled| scheduled.handles).unwrap_or_default()
+        {
+            state.scheduled_handles.remove(&handle);
+        }
     }
 
     /// The key with an alias in a location.

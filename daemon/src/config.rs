@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use crate::audit;
 use crate::kms::settings::Settings;
 
 /// Settings of a daemon. Paths are absolute.
@@ -30,6 +31,8 @@ pub struct Config {
     pub max_connections_per_uid: usize,
     /// The life of keys.
     pub kms: Settings,
+    /// The audit log.
+    pub audit: audit::Settings,
 }
 
 impl Default for Config {
@@ -45,6 +48,7 @@ impl Default for Config {
             max_connections: 1024,
             max_connections_per_uid: 256,
             kms: Settings::default(),
+            audit: audit::Settings::default(),
         }
     }
 }

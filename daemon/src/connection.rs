@@ -1,5 +1,6 @@
 //! One connection: hello, then request after request, each answered before the next is read.
 
+use std::any::Any;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
@@ -19,7 +20,8 @@ use tracing::{debug, error, info, trace, warn};
 
 use crate::admin as verbs;
 use crate::application::Application;
-use crate::calls::{Context, Handle};
+use crate::audit::principal;
+use crate::calls::{Context, Handle, audited};
 use crate::daemon::Daemon;
 use crate::error::{Error, Result};
 use crate::generation;
@@ -50,6 +52,7 @@ pub fn serve_pkcs11(daemon: &Arc<Daemon>, stream: UnixStream, peer: Peer) {
         Err(error) => return debug!(%error, ?peer, "no hello"),
     };
     let application = &member.application;
+    principal::meet(&peer);
     debug!(application = application.id, ?peer, "connected");
     let end = wire.requests(|alive, header, body, reply| {
         let context = Context { daemon, application, alive };
@@ -123,17 +126,33 @@ macro_rules! answers {
 }
 claviger_protocol::for_each_call!(answers);
 
-fn perform<C: Handle>(context: &Context<'_>, body: &[u8], reply: &mut Vec<u8>) -> Rv {
+fn perform<C: Handle<Reply: 'static> + 'static>(
+    context: &Context<'_>,
+    body: &[u8],
+    reply: &mut Vec<u8>,
+) -> Rv {
     let Ok(request) = codec::decode::<C>(body) else {
         warn!(call = C::NAME, "malformed request");
         return Rv::ARGUMENTS_BAD;
     };
-    match caught(|| request.handle(context)) {
+    let pending = match audited::before(&request, context) {
+        Ok(pending) => pending,
+        Err(error) => {
+            log(&error, C::NAME, C::NUMBER);
+            return error.rv();
+        }
+    };
+    let outcome = caught(|| request.handle(context));
+    audited::after(pending, context, outcome.as_ref().map(|reply| reply as &dyn Any));
+    match outcome {
         Ok(answer) => match codec::encode_into(&answer, reply) {
             Ok(()) => Rv::OK,
             Err(_) => Rv::DEVICE_MEMORY,
         },
         Err(error) => {
+            if !C::NAME.ends_with("Init") {
+                audited::cut_off(context, C::NAME, &error);
+            }
             log(&error, C::NAME, C::NUMBER);
             error.rv()
         }

@@ -1,5 +1,6 @@
 //! The daemon's state, shared by all connections.
 
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
@@ -8,9 +9,9 @@ use serde_json::json;
 
 use crate::access::pin::Pepper;
 use crate::application::Applications;
-use crate::audit::{Audit, Principal};
+use crate::audit::{self, Audit, Principal};
 use crate::catalog::{Catalog, VersionCell};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::events::{Events, Name};
 use crate::handle::Handles;
 use crate::kms::clock::{self, CLOCK, Mark};
@@ -20,6 +21,8 @@ use crate::store::{Change, Records, RootKey, Tree, label};
 
 /// Place of the clock's [`Mark`] in the store.
 const CLOCK_MARK: &[u8] = b"clock";
+/// Place of the audit log's [`audit::Keys`] in the store.
+const AUDIT_KEYS: &[u8] = b"audit";
 
 /// Everything that lives as long as the daemon.
 pub struct Daemon {
@@ -38,7 +41,7 @@ pub struct Daemon {
     /// What the configuration says about the life of keys.
     pub settings: Settings,
     /// The audit log.
-    pub audit: Audit,
+    pub audit: Arc<Audit>,
     /// What somebody should hear of.
     pub events: Events,
     /// The leap of the clock that is held has been told of.
@@ -70,17 +73,38 @@ impl Daemon {
             handles: Handles::new()?,
             started: Instant::now(),
             settings,
-            audit,
+            audit: Arc::new(audit),
             events: Events::default(),
             leap_told: AtomicBool::new(false),
             used: Mutex::default(),
         };
         daemon.load()?;
         let daemon = Arc::new(daemon);
+        daemon.close_intents();
         daemon.destroy_due(Time::now())?;
         daemon.announce_destructions(Time::now())?;
         daemon.resume_import_jobs();
         Ok(daemon)
+    }
+
+    /// Opens the audit log, whose keys are in the store.
+    ///
+    /// # Errors
+    /// What the store or the file system say.
+    pub fn open_audit(records: &Records, directory: &Path, settings: audit::Settings) -> Result<Audit> {
+        let keys = match records.get::<audit::Keys>(Tree::Meta, AUDIT_KEYS)? {
+            Some(keys) => keys,
+            None => {
+                let keys = audit::Keys::random()?;
+                let mut change = Change::new();
+                change.put(Tree::Meta, AUDIT_KEYS, &keys)?;
+                records.commit(change)?;
+                keys
+            }
+        };
+        Audit::open(directory, keys, settings).map_err(|error| Error::StoreRefused {
+            detail: format!("the audit log in {} cannot be opened: {error}", directory.display()),
+        })
     }
 
     /// Starts the clock where the last run left it.

@@ -141,18 +141,12 @@ impl Daemon {
     /// Raises an event about a resource.
     pub fn raise(&self, name: Name, resource_type: &str, resource: &str, by: &Principal, details: Value) {
         let operation = format!("Event.{}", name.text());
+        let source = if *by == Principal::Timer { "timer" } else { "daemon" };
         let record = Record {
-            operation: &operation,
-            resource_type,
-            resource_name: resource,
-            principal: by,
-            source: if *by == Principal::Timer { "timer" } else { "daemon" },
             request: details.clone(),
-            result: "OK",
-            reason: "",
-            latency_micros: 0,
+            ..Record::new(&operation, by, source).about(resource_type, resource)
         };
-        let id = self.audit.append(&record, true).unwrap_or_else(|error| {
+        let id = self.audit.append(&record).unwrap_or_else(|error| {
             warn!(%error, event = name.text(), "an event is not in the audit log");
             String::new()
         });
@@ -178,24 +172,19 @@ impl Daemon {
         self.events.publish(name, event);
     }
 
-    /// Somebody used a version that is scheduled for destruction: counted always, told once a minute.
-    pub fn scheduled_use(
-        &self,
-        version: Uid,
-        name: &str,
-        by: &Principal,
-        operation: &str,
-        due: Option<Time>,
-    ) {
+    /// Somebody used a version that is scheduled for destruction, through either door: counted always, told once a
+    /// minute for each version and user.
+    pub fn scheduled_use(&self, name: &str, by: &Principal, operation: &str) {
+        let Some(cell) = self.catalog.scheduled_by_name(name) else { return };
         let uid = match by {
             Principal::Peer(peer) => peer.uid,
             Principal::Timer => u32::MAX,
         };
-        if self.events.attempt(version, uid, Time::now()) {
+        if self.events.attempt(cell.uid, uid, Time::now()) {
             let details = json!({
                 "operation": operation,
                 "principal": by.name(),
-                "destroyTime": due.map(Time::rfc3339),
+                "destroyTime": cell.record().destroy_time.map(Time::rfc3339),
             });
             self.raise(Name::ScheduledKeyUseAttempt, "CryptoKeyVersion", name, by, details);
         }

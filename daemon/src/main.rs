@@ -6,7 +6,6 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Parser;
-use clavigerd::audit::Audit;
 use clavigerd::config::Config;
 use clavigerd::daemon::Daemon;
 use clavigerd::server::{self, Listeners};
@@ -114,9 +113,10 @@ fn open(config: &Config) -> Result<Arc<Daemon>, String> {
     let records = store::open(directory, &root).map_err(|error| error.to_string())?;
     let failed = |error: clavigerd::error::Error| format!("{}: {error}", directory.display());
     let leapt = Daemon::start_clock(&records, &config.kms).map_err(failed)?;
-    let log = directory.join("audit");
-    let audit = Audit::open(&log).map_err(|error| format!("{}: {error}", log.display()))?;
+    let audit =
+        Daemon::open_audit(&records, &directory.join("audit"), config.audit.clone()).map_err(failed)?;
     let daemon = Daemon::with(records, &root, config.kms.clone(), audit).map_err(failed)?;
+    daemon.audit.start().map_err(|error| format!("no thread for the audit log: {error}"))?;
     daemon.start_hook(&config.kms);
     if leapt {
         daemon.tell_of_leap();

@@ -163,7 +163,8 @@ impl Object {
     /// Admits a use of the key at `now`.
     ///
     /// # Errors
-    /// `KeyHandleInvalid` when its version is no longer there, `VersionNotEnabled` when it is disabled.
+    /// `KeyHandleInvalid` when its version is no longer there, `VersionScheduled` when it soon will not be,
+    /// `VersionNotEnabled` when it is disabled.
     pub fn admit(&self, now: Time) -> Result<()> {
         match (self.state(now), &self.home) {
             (VersionState::Enabled, _) => Ok(()),
@@ -173,6 +174,10 @@ impl Object {
                     state: VersionState::Disabled.name(),
                 })
             }
+            (
+                VersionState::DestroyScheduled,
+                Home::Version(cell) | Home::Session { origin: Some(cell), .. },
+            ) => Err(Error::VersionScheduled { version: cell.name.clone() }),
             _ => Err(Error::KeyHandleInvalid),
         }
     }

@@ -5,6 +5,7 @@
 //! * [`mechanism`] table 3: every `CKM_*` offered: keys, sizes, flags, parameter shape, recipe, profiles
 //! * [`attribute`] table 4: every `CKA_*`: value kind, default, who may set it and when, sensitive or not
 //! * [`admin`] table 5: every admin verb: arguments, reply columns, help, required action
+//! * [`audit`]: how the lines of the audit log are chained and signed
 //! * [`params`], [`template`], [`bytes`]: what the calls are made of
 //! * [`frame`], [`codec`]: how they become bytes
 //! * [`object`], [`attribute_type`], [`mechanism_type`], [`flags`]: the standard's vocabularies
@@ -13,6 +14,7 @@
 pub mod admin;
 pub mod attribute;
 pub mod attribute_type;
+pub mod audit;
 pub mod bytes;
 pub mod call;
 pub mod codec;

@@ -39,6 +39,7 @@ pub fn list(call: &Call<'_>) -> Result<Value> {
         since: time("since")?,
         until: time("until")?,
         after: args.text("after"),
+        all: args.flag("all"),
         limit,
     };
     Ok(Value::Array(call.daemon.audit.list(&query)?))
@@ -54,8 +55,35 @@ pub fn describe(call: &Call<'_>) -> Result<Value> {
 
 /// `audit verify`
 pub fn verify(call: &Call<'_>) -> Result<Value> {
-    let (records, broken) = call.daemon.audit.verify()?;
-    Ok(json!({"records": records, "success": broken.is_empty(), "brokenBefore": broken}))
+    let mut document = call.daemon.audit.verify()?.document();
+    document["unlogged"] = json!(call.daemon.audit.status().unlogged);
+    Ok(document)
+}
+
+/// `audit export`: some lines from a record on; the program asks until it has all, and then says how far it came.
+pub fn export(call: &Call<'_>) -> Result<Value> {
+    let audit = &call.daemon.audit;
+    if let Some(upto) = call.args.number("exported-to")? {
+        audit.exported(upto)?;
+        return Ok(json!({"exportedTo": upto}));
+    }
+    let from: u64 = call.args.number("from")?.unwrap_or(1);
+    let to = match call.args.number("to")? {
+        Some(to) => to,
+        None => {
+            audit.settle()?;
+            let status = audit.status();
+            status.last_checkpoint.map_or(status.last, |(sequence, _)| sequence)
+        }
+    };
+    let page = audit.export(from, to)?;
+    Ok(json!({"lines": page.lines, "last": page.last, "more": page.more, "to": to}))
+}
+
+/// `audit public-key`
+pub fn public_key(call: &Call<'_>) -> Result<Value> {
+    let (log, pem) = call.daemon.audit.public_key()?;
+    Ok(json!({"log": log, "pem": pem}))
 }
 
 /// `events watch`: waits a little for events behind the last one seen.

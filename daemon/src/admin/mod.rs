@@ -12,6 +12,7 @@ use std::time::Instant;
 use claviger_protocol::admin::{ArgumentValue, Request, Verb};
 use serde_json::Value;
 
+use crate::audit::record::resource_type;
 use crate::audit::{Principal, Record};
 use crate::daemon::Daemon;
 use crate::error::{Error, Result};
@@ -116,24 +117,52 @@ const HANDLERS: &[(u16, Handler)] = &[
     (101, audit::describe),
     (102, audit::verify),
     (103, audit::list),
+    (104, audit::export),
+    (105, audit::public_key),
 ];
 
-/// Actions that change nothing: their records need not be on disk before the answer.
-const READS: &[&str] = &[
-    "Get",
-    "List",
-    "Describe",
-    "Read",
+/// What kind of thing a verb does, which decides how it is recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Class {
+    /// Changes something: the intent is on the disk before, the outcome comes after.
+    Change,
+    /// Uses a key: by the rule of the configuration.
+    Use,
+    /// Only looks.
+    Read,
+}
+
+/// How the names of actions begin that only look.
+const READS: &[&str] = &["Get", "List", "Describe", "Read", "Test"];
+/// How the names of actions begin that use keys.
+const USES: &[&str] = &[
     "Encrypt",
     "Decrypt",
-    "Raw",
+    "RawEncrypt",
+    "RawDecrypt",
     "ReEncrypt",
     "Asymmetric",
     "GenerateMac",
     "VerifyMac",
     "GenerateDataKey",
+    "GenerateAndExportDataKey",
     "GenerateRandom",
+    "Decapsulate",
 ];
+
+impl Class {
+    fn of(verb: &Verb) -> Class {
+        let begins = |starts: &[&str]| starts.iter().any(|start| verb.action.starts_with(start));
+        match () {
+            () if begins(READS) => Class::Read,
+            () if begins(USES) => Class::Use,
+            () => Class::Change,
+        }
+    }
+}
+
+/// Verbs of watchers, who ask again and again: what they see is recorded, not that they look.
+const WATCHERS: &[u16] = &[6, 103];
 
 impl Call<'_> {
     /// Who said it.
@@ -151,51 +180,42 @@ pub fn handle(daemon: &Arc<Daemon>, peer: &Peer, verb: &Verb, request: Request) 
     let started = Instant::now();
     let subject = Subject::of(&request);
     let principal = Principal::Peer(*peer);
+    let class = Class::of(verb);
+    let about = |name| Record {
+        request: subject.summary.clone(),
+        ..Record::new(verb.action, &principal, "admin").about(resource_type(name), name)
+    };
+    let is_watcher = WATCHERS.contains(&verb.number);
+    let is_change = class == Class::Change || class == Class::Use && daemon.audit.uses_are_synced();
+    let intent = is_change.then(|| daemon.audit.begin(&about(&subject.name))).transpose()?;
     let outcome = carry_out(daemon, peer, verb, request);
     if let Err(Error::VersionScheduled { version }) = &outcome {
-        let cell = daemon.catalog.scheduled().into_iter().find(|cell| cell.name == *version);
-        if let Some(cell) = cell {
-            let due = cell.record().destroy_time;
-            daemon.scheduled_use(cell.uid, version, &principal, verb.action, due);
-        }
+        daemon.scheduled_use(version, &principal, verb.action);
     }
     let latency = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
-    // Watchers ask again and again: what they see is recorded, not that they look.
-    if verb.number == 6 || verb.number == 103 {
-        return outcome;
-    }
-    let durable = !READS.iter().any(|start| verb.action.starts_with(start));
-    let record = |name: &str, result: &str, reason: &str| {
-        daemon.audit.append(
-            &Record {
-                operation: verb.action,
-                resource_type: resource_type(name),
-                resource_name: name,
-                principal: &principal,
-                source: "admin",
-                request: subject.summary.clone(),
-                result,
-                reason,
-                latency_micros: latency,
-            },
-            durable,
-        )
+    let write = |record: Record<'_>| {
+        let record = Record { latency_micros: latency, ..record };
+        match &intent {
+            Some(intent) => daemon.audit.end(intent, &record),
+            None if is_watcher => {}
+            None if class == Class::Use && record.result == "OK" && !daemon.audit.records_uses() => {}
+            // What only looks is done whether or not it can be recorded; what is lost is counted.
+            None => drop(daemon.audit.append(&record)),
+        }
     };
     match &outcome {
         Ok(Value::Array(items)) if items.iter().any(|item| item.get("ok").is_some()) => {
             for item in items {
-                let text = |path: &str| item.pointer(path).and_then(Value::as_str);
-                let result = text("/error/code").unwrap_or("OK");
-                record(text("/name").unwrap_or_default(), result, text("/error/reason").unwrap_or_default())?;
+                let text = |path: &str| item.pointer(path).and_then(Value::as_str).unwrap_or_default();
+                let result = if text("/error/code").is_empty() { "OK" } else { text("/error/code") };
+                let (reason, message) = (text("/error/reason"), text("/error/message"));
+                write(Record { result, reason, message, ..about(text("/name")) });
             }
         }
         Ok(document) => {
-            let name = document.get("name").and_then(Value::as_str).unwrap_or(&subject.name);
-            record(name, "OK", "")?;
+            write(about(document.get("name").and_then(Value::as_str).unwrap_or(&subject.name)));
         }
-        Err(error) => {
-            record(&subject.name, error.code().name(), error.reason())?;
-        }
+        Err(error) => write(about(&subject.name).with_error(error, &error.to_string())),
     }
     outcome
 }
@@ -244,19 +264,6 @@ impl Subject {
         });
         Subject { name, summary: Value::Object(shown.collect()) }
     }
-}
-
-/// The type of a resource, by its name.
-fn resource_type(name: &str) -> &'static str {
-    const TYPES: &[(&str, &str)] = &[
-        ("/cryptoKeyVersions/", "CryptoKeyVersion"),
-        ("/cryptoKeys/", "CryptoKey"),
-        ("/importJobs/", "ImportJob"),
-        ("/aliases/", "Alias"),
-        ("alias/", "Alias"),
-        ("/keyRings/", "KeyRing"),
-    ];
-    TYPES.iter().find(|(part, _)| name.contains(part)).map_or("Daemon", |(_, r#type)| r#type)
 }
 
 fn carry_out(daemon: &Arc<Daemon>, peer: &Peer, verb: &Verb, request: Request) -> Result<Value> {

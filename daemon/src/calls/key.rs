@@ -433,7 +433,7 @@ fn merged(mut template: Vec<Attribute>, demanded: &[FlatAttribute]) -> Result<Ve
 
 fn as_wrapping(error: Error) -> Error {
     match error {
-        Error::KeyHandleInvalid => Error::WrappingKeyHandleInvalid,
+        Error::KeyHandleInvalid | Error::VersionScheduled { .. } => Error::WrappingKeyHandleInvalid,
         Error::KeyTypeInconsistent => Error::WrappingKeyTypeInconsistent,
         error => error,
     }
@@ -441,7 +441,7 @@ fn as_wrapping(error: Error) -> Error {
 
 fn as_unwrapping(error: Error) -> Error {
     match error {
-        Error::KeyHandleInvalid => Error::UnwrappingKeyHandleInvalid,
+        Error::KeyHandleInvalid | Error::VersionScheduled { .. } => Error::UnwrappingKeyHandleInvalid,
         Error::KeyTypeInconsistent => Error::UnwrappingKeyTypeInconsistent,
         error => error,
     }

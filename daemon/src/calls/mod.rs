@@ -1,5 +1,6 @@
 //! The meaning of each C_*, one file per chapter of the standard, with the same names as the module's `abi/`.
 
+pub mod audited;
 mod decrypt;
 mod digest;
 mod dual;
@@ -21,6 +22,7 @@ use claviger_protocol::params::Mechanism;
 use claviger_protocol::{AttributeType, MechanismType};
 
 use crate::application::{Application, User};
+use crate::audit::{Principal, Use};
 use crate::daemon::Daemon;
 use crate::error::{Error, Result};
 use crate::kms::time::Time;
@@ -116,7 +118,8 @@ impl Context<'_> {
     }
 
     /// A key for an operation: its handle is good, its type fits the mechanism, its usage flag `usage` and
-    /// `CKA_ALLOWED_MECHANISMS` permit it, and its version is enabled.
+    /// `CKA_ALLOWED_MECHANISMS` permit it, and its version is enabled. The use is recorded, and so is one that is
+    /// refused.
     pub fn key(
         &self,
         session: &Session,
@@ -125,7 +128,41 @@ impl Context<'_> {
         row: &'static MechanismRow,
         usage: AttributeType,
     ) -> Result<KeyUse> {
-        let object = self.object(session, handle).map_err(|_| Error::KeyHandleInvalid)?;
+        let admitted = self.admit_key(session, handle, mechanism, row, usage);
+        let operation = used_by(usage);
+        let found = match &admitted {
+            Ok(_) => None,
+            Err(Error::VersionScheduled { version }) => {
+                let by = Principal::Peer(self.application.peer);
+                self.daemon.scheduled_use(version, &by, operation);
+                self.daemon.catalog.scheduled_by_name(version)
+            }
+            Err(_) => self.object(session, handle).ok().and_then(|object| object.origin().cloned()),
+        };
+        let version = admitted.as_ref().map_or(found.as_ref(), |key| key.object.origin());
+        self.daemon.audit.used(&Use {
+            operation,
+            version,
+            name: "",
+            token: Some(&session.token),
+            mechanism: Some(mechanism.r#type.0),
+            session: session.handle,
+            login: self.application.login(session.slot),
+            peer: self.application.peer,
+            error: admitted.as_ref().err(),
+        })?;
+        admitted
+    }
+
+    fn admit_key(
+        &self,
+        session: &Session,
+        handle: u64,
+        mechanism: &Mechanism,
+        row: &'static MechanismRow,
+        usage: AttributeType,
+    ) -> Result<KeyUse> {
+        let object = self.object(session, handle).map_err(|_| self.no_key(session, handle))?;
         if !object.is_key() {
             return Err(Error::KeyHandleInvalid);
         }
@@ -154,9 +191,35 @@ impl Context<'_> {
         }
         Ok(KeyUse { object, key, awaits_login })
     }
+
+    /// What is wrong with a handle that names no key: perhaps it named one that is scheduled for destruction.
+    fn no_key(&self, session: &Session, handle: u64) -> Error {
+        match self.daemon.catalog.scheduled_by_handle(handle) {
+            Some(version) if version.ring == session.token.uid => {
+                Error::VersionScheduled { version: version.name.clone() }
+            }
+            _ => Error::KeyHandleInvalid,
+        }
+    }
 }
 
 fn builtin_object(session: &Session, handle: u64) -> Result<Arc<Object>> {
     let objects = session.token.builtin()?;
     objects.into_iter().find(|object| object.handle == handle).ok_or(Error::ObjectHandleInvalid)
+}
+
+/// The name in the audit log of what a key with this usage flag is used for.
+fn used_by(usage: AttributeType) -> &'static str {
+    match usage {
+        AttributeType::ENCRYPT => "P11.C_Encrypt",
+        AttributeType::DECRYPT => "P11.C_Decrypt",
+        AttributeType::SIGN => "P11.C_Sign",
+        AttributeType::SIGN_RECOVER => "P11.C_SignRecover",
+        AttributeType::VERIFY => "P11.C_Verify",
+        AttributeType::VERIFY_RECOVER => "P11.C_VerifyRecover",
+        AttributeType::WRAP => "P11.Wrap",
+        AttributeType::UNWRAP => "P11.Unwrap",
+        AttributeType::DERIVE => "P11.Derive",
+        _ => "P11.Use",
+    }
 }

@@ -47,8 +47,6 @@ pub struct Settings {
     pub event_hook: Vec<String>,
     /// User id that the hook runs as; without it the hook runs only in a daemon that is not root.
     pub event_hook_uid: Option<u32>,
-    /// How many days of audit records are kept.
-    pub audit_retention_days: u32,
     /// Encryptions with AES-GCM that one key of a `strict` ring may make (NIST SP 800-38D, 8.3).
     pub strict_gcm_encryptions: u64,
     /// Locations that exist.
@@ -74,7 +72,6 @@ impl Default for Settings {
             max_rotation_period: 876_000 * HOUR,
             event_hook: Vec::new(),
             event_hook_uid: None,
-            audit_retention_days: 180,
             strict_gcm_encryptions: 1 << 32,
             locations: vec!["global".to_owned()],
             any_location: false,
@@ -134,7 +131,7 @@ fn shown(millis: u64) -> String {
     }
 }
 
-fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<u64, D::Error> {
+pub(crate) fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<u64, D::Error> {
     let text = String::deserialize(deserializer)?;
     parse_duration(&text).map_err(serde::de::Error::custom)
 }

@@ -330,7 +330,7 @@ impl Daemon {
         say("coming destructions cannot be announced", self.announce_destructions(Time::now()).map(drop));
         say("scheduled rotations cannot be carried out", self.rotate_due(Time::now()).map(drop));
         say("the use of keys cannot be kept", self.flush_usage());
-        if let Err(error) = self.audit.expire(Time::wall(), self.settings.audit_retention_days) {
+        if let Err(error) = self.audit.expire(Time::wall()) {
             tracing::error!(%error, "old audit records cannot be removed");
         }
     }
@@ -341,6 +341,9 @@ impl Daemon {
             if let Err(error) = outcome {
                 tracing::error!(%error, "something is not kept at the end");
             }
+        }
+        if let Err(error) = self.audit.settle() {
+            tracing::error!(%error, "the last records are not in the audit log");
         }
     }
 }

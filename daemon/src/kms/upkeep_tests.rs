@@ -323,11 +323,16 @@ fn the_last_three_days_are_announced_once_each() {
 fn a_use_of_a_scheduled_version_is_counted_always_and_told_once_a_minute() {
     // DST-19
     let daemon = Store::new().daemon();
+    let (_, key) = symmetric(&daemon);
+    let cell = key.version(1).unwrap();
     let peer = |uid| Principal::Peer(crate::server::Peer { uid, gid: 0, pid: 1 });
+    daemon.scheduled_use(&cell.name, &peer(1), "Decrypt");
+    assert_eq!(daemon.events.counts().1, 0, "it is not scheduled");
+    daemon.transition(&cell, Transition::Destroy, Time::now()).unwrap();
     for _ in 0..5 {
-        daemon.scheduled_use([1; 16], "v", &peer(1), "Decrypt", None);
+        daemon.scheduled_use(&cell.name, &peer(1), "Decrypt");
     }
-    daemon.scheduled_use([1; 16], "v", &peer(2), "Decrypt", None);
+    daemon.scheduled_use(&cell.name, &peer(2), "Decrypt");
     let (counts, attempts) = daemon.events.counts();
     assert_eq!((counts["SCHEDULED_KEY_USE_ATTEMPT"], attempts), (2, 6));
 }

@@ -29,6 +29,13 @@ impl Store {
         let records = Records::open(self.engine.clone(), Sealer::new(self.keyring.clone()));
         Daemon::new(records, &self.root).unwrap()
     }
+
+    /// The same, with an audit log.
+    pub(crate) fn daemon_with(&self, audit: crate::audit::Audit) -> Arc<Daemon> {
+        let records = Records::open(self.engine.clone(), Sealer::new(self.keyring.clone()));
+        let settings = crate::kms::settings::Settings { any_location: true, ..Default::default() };
+        Daemon::with(records, &self.root, settings, audit).unwrap()
+    }
 }
 
 impl Daemon {

@@ -63,6 +63,7 @@ pub use purge::Purged;
 pub use records::{Change, Records};
 pub use root_key::{ROOT_KEY_BYTES, RootKey, label};
 pub use seal::Sealer;
+pub(crate) use seal::{open_bytes, seal_bytes};
 pub use sled::{Anchoring, SledStore, Stored};
 pub use tally::{Authenticator, Tally};
 pub use verify::{Fault, Findings};

@@ -276,6 +276,21 @@ pub(super) fn decrypt(key: &[u8; KEY_BYTES], aad: &[u8], sealed: &[u8]) -> Optio
     Some(plaintext)
 }
 
+/// Seals bytes that lie outside of the store, bound to their purpose.
+///
+/// # Errors
+/// [`Error::Crypto`] when OpenSSL fails.
+pub(crate) fn seal_bytes(key: &[u8; KEY_BYTES], purpose: &[u8], plaintext: &[u8]) -> Result<Vec<u8>> {
+    let mut sealed = Vec::new();
+    encrypt(key, purpose, plaintext, &mut sealed)?;
+    Ok(sealed)
+}
+
+/// The reverse of [`seal_bytes`]; `None` when `sealed` is not authentic.
+pub(crate) fn open_bytes(key: &[u8; KEY_BYTES], purpose: &[u8], sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    decrypt(key, purpose, sealed)
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::engine::Tree;
