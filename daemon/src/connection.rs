@@ -81,6 +81,7 @@ impl Drop for Member<'_> {
 /// Serves an admin until it leaves.
 pub fn serve_admin(daemon: &Arc<Daemon>, stream: UnixStream, peer: Peer) {
     let mut wire = Wire::new(stream);
+    principal::meet(&peer);
     let end = wire.hello(|_| Ok(())).and_then(|welcome| match welcome {
         Some(()) => wire.requests(|_, header, body, reply| {
             let answer = administer(daemon, peer, header.call, body);

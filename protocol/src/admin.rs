@@ -259,6 +259,20 @@ const PROTECTION_LEVEL: Argument = arg(
 );
 /// The values of `--p11-destroy`: what `C_DestroyObject` does to a token key.
 pub const P11_DESTROY: &[&str] = &["schedule", "immediate", "deny"];
+/// The values of `--p11-reinit`: what `C_InitToken` does to a token that is initialised.
+pub const P11_REINIT: &[&str] = &["allow", "deny"];
+/// The values of `--find-versions`: which versions of a key a search gives.
+pub const FIND_VERSIONS: &[&str] = &["all", "primary-only"];
+const P11_REINIT_ARG: Argument = arg(
+    "p11-reinit",
+    Choice(P11_REINIT),
+    "Whether C_InitToken may schedule the destruction of all keys (default allow)",
+);
+const FIND_VERSIONS_ARG: Argument = arg(
+    "find-versions",
+    Choice(FIND_VERSIONS),
+    "Which versions of a key applications find; the primary or newest comes first (default all)",
+);
 /// Token profiles by name.
 pub const PROFILES: &[&str] = &["standard", "strict", "legacy"];
 /// The import methods by name (RSA size, OAEP hash, and AES-256 key wrap with padding or none).
@@ -423,6 +437,8 @@ pub const VERBS: &[Verb] = &[
                 "Which mechanisms and defaults the token has (default standard)",
             ),
             arg("p11-destroy", Choice(P11_DESTROY), "What C_DestroyObject does to a key (default schedule)"),
+            P11_REINIT_ARG,
+            FIND_VERSIONS_ARG,
         ],
         columns: KEYRING_COLUMNS,
         confirm: Confirm::No,
@@ -442,6 +458,23 @@ pub const VERBS: &[Verb] = &[
         about: "Show a key ring",
         action: "ListKeyRings",
         arguments: &[must("name", Positional, "Key ring")],
+        columns: KEYRING_COLUMNS,
+        confirm: Confirm::No,
+    },
+    Verb {
+        number: 13,
+        path: "keyrings update",
+        about: "Change a key ring's label, profile and what applications may do to it",
+        action: "UpdateKeyRing",
+        arguments: &[
+            must("name", Positional, "Key ring"),
+            arg("token-label", Text, "Label of the token, at most 32 bytes"),
+            arg("profile", Choice(PROFILES), "Which mechanisms and defaults the token has"),
+            arg("p11-destroy", Choice(P11_DESTROY), "What C_DestroyObject does to a key"),
+            P11_REINIT_ARG,
+            FIND_VERSIONS_ARG,
+            ETAG,
+        ],
         columns: KEYRING_COLUMNS,
         confirm: Confirm::No,
     },
@@ -1250,7 +1283,7 @@ pub const VERBS: &[Verb] = &[
         about: "Write the audit log, signed up to its end, into a file of JSON lines",
         action: "ReadAudit",
         arguments: &[
-            must("output-file", Local, "Where to write it (- is stdout)"),
+            arg("output-file", Local, "Where to write it (default stdout)"),
             arg("from", Text, "First record, by its sequence number (default 1)"),
             arg("to", Text, "Last record (used by the program itself; default the last one that is signed)"),
             arg(

@@ -9,7 +9,7 @@ use crate::catalog::{KeyCell, VersionCell};
 use crate::error::{Error, Result};
 use crate::kms::algorithm::{Algorithm, ProtectionLevel};
 use crate::kms::import::{effective_state, job_name, reimport_eligible};
-use crate::kms::record::{Binding, ImportJob, P11Destroy, Profile};
+use crate::kms::record::{Binding, FindVersions, ImportJob, P11Destroy, P11Reinit, Profile};
 use crate::kms::state::{ImportJobState, VersionState};
 use crate::kms::time::Time;
 use crate::token::Token;
@@ -21,6 +21,13 @@ pub const PROFILES: &[(&str, Profile)] =
 /// What `C_DestroyObject` does, by the words of the command line.
 pub const P11_DESTROY: &[(&str, P11Destroy)] =
     &[("schedule", P11Destroy::Schedule), ("immediate", P11Destroy::Immediate), ("deny", P11Destroy::Deny)];
+
+/// What `C_InitToken` does, by the words of the command line.
+pub const P11_REINIT: &[(&str, P11Reinit)] = &[("allow", P11Reinit::Allow), ("deny", P11Reinit::Deny)];
+
+/// Which versions a search gives, by the words of the command line.
+pub const FIND_VERSIONS: &[(&str, FindVersions)] =
+    &[("all", FindVersions::All), ("primary-only", FindVersions::PrimaryOnly)];
 
 /// The word for a value.
 fn word<T: PartialEq>(words: &[(&'static str, T)], value: &T) -> Option<&'static str> {
@@ -51,6 +58,8 @@ pub fn ring(token: &Token) -> Value {
         ("slot", json!(ring.slot)),
         ("profile", json!(word(PROFILES, &ring.profile))),
         ("p11Destroy", json!(word(P11_DESTROY, &ring.p11_destroy))),
+        ("p11Reinit", json!(word(P11_REINIT, &ring.rules.p11_reinit))),
+        ("findVersions", json!(word(FIND_VERSIONS, &ring.rules.find_versions))),
         ("etag", etag(ring.etag)),
     ])
 }

@@ -4,8 +4,8 @@ use serde_json::Value;
 
 use super::{Call, json, listing};
 use crate::error::{Error, Result};
-use crate::kms::record::{P11Destroy, Profile};
-use crate::kms::rings::NewRing;
+use crate::kms::record::{P11Destroy, Profile, Rules};
+use crate::kms::rings::{NewRing, RingUpdate};
 use crate::token::Token;
 
 /// `keyrings create`
@@ -16,11 +16,41 @@ pub fn create(call: &Call<'_>) -> Result<Value> {
         token_label: args.text("token-label").map(|label| label.as_bytes().to_vec()),
         profile: chosen(json::PROFILES, args.text("profile"))?.unwrap_or(Profile::Standard),
         p11_destroy: chosen(json::P11_DESTROY, args.text("p11-destroy"))?.unwrap_or(P11Destroy::Schedule),
+        rules: rules(call, Rules::default())?,
         so_pin: args.bytes("so-pin-file").map(|pin| &pin[..]),
         user_pin: args.bytes("user-pin-file").map(|pin| &pin[..]),
         slot: None,
     })?;
     Ok(json::ring(&token))
+}
+
+/// `keyrings update`
+pub fn update(call: &Call<'_>) -> Result<Value> {
+    let args = &call.args;
+    let token = call.ring("name")?;
+    let fields = ["token-label", "profile", "p11-destroy", "p11-reinit", "find-versions"];
+    if fields.iter().all(|field| args.text(field).is_none()) {
+        let message = "there is nothing to change: name at least one field".to_owned();
+        return Err(Error::InvalidArgument { message });
+    }
+    let update = RingUpdate {
+        token_label: args.text("token-label").map(|label| label.as_bytes().to_vec()),
+        profile: chosen(json::PROFILES, args.text("profile"))?,
+        p11_destroy: chosen(json::P11_DESTROY, args.text("p11-destroy"))?,
+        rules: Some(rules(call, token.ring().rules)?),
+    };
+    call.daemon.update_ring(&token, args.number("etag")?, update)?;
+    Ok(json::ring(&token))
+}
+
+/// The rules that the arguments say, and those of `others` where they say nothing.
+fn rules(call: &Call<'_>, others: Rules) -> Result<Rules> {
+    let args = &call.args;
+    Ok(Rules {
+        p11_reinit: chosen(json::P11_REINIT, args.text("p11-reinit"))?.unwrap_or(others.p11_reinit),
+        find_versions: chosen(json::FIND_VERSIONS, args.text("find-versions"))?
+            .unwrap_or(others.find_versions),
+    })
 }
 
 /// `keyrings list`

@@ -23,8 +23,19 @@ const MAX_DEPTH: usize = 32;
 const MAX_FILTER_BYTES: usize = 4096;
 
 /// Fields of a key ring that filter and order know.
-pub const RING_FIELDS: &[&str] =
-    &["name", "id", "createTime", "tokenLabel", "tokenSerial", "slot", "profile", "p11Destroy", "etag"];
+pub const RING_FIELDS: &[&str] = &[
+    "name",
+    "id",
+    "createTime",
+    "tokenLabel",
+    "tokenSerial",
+    "slot",
+    "profile",
+    "p11Destroy",
+    "p11Reinit",
+    "findVersions",
+    "etag",
+];
 /// Fields of a key; the same.
 pub const KEY_FIELDS: &[&str] = &[
     "name",

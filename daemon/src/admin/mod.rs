@@ -58,6 +58,7 @@ const HANDLERS: &[(u16, Handler)] = &[
     (10, keyrings::create),
     (11, keyrings::list),
     (12, keyrings::describe),
+    (13, keyrings::update),
     (20, keys::create),
     (21, keys::list),
     (22, keys::describe),

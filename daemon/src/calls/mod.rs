@@ -8,6 +8,7 @@ mod encrypt;
 mod general;
 mod key;
 mod object;
+mod order;
 mod random;
 mod session;
 mod sign;

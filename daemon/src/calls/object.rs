@@ -12,7 +12,7 @@ use claviger_protocol::frame::MAX_DATA_BYTES;
 use claviger_protocol::object::ObjectClass;
 use claviger_protocol::template::{Attribute, AttributeReply, Template, Value};
 
-use super::{Context, Handle};
+use super::{Context, Handle, order};
 use crate::attributes::Attributes;
 use crate::builtin;
 use crate::catalog::VersionCell;
@@ -183,7 +183,7 @@ impl Handle for FindFirst {
     }
 }
 
-/// Looks for objects. `take` sees them in the order of their handles, until it refuses one; gives the handles of that
+/// Looks for objects. `take` sees them in the order in which they are given, until it refuses one; gives the handles of that
 /// one and the others.
 fn search(
     context: &Context<'_>,
@@ -203,12 +203,15 @@ fn search(
         Some(_) => session.token.builtin()?,
         None => session.token.candidates(template),
     };
+    let mut seen = Vec::new();
     for object in candidates {
         let visible = object.is_visible(now) && (user || !object.is_private());
         if visible && object.matches(template, records, now)? {
-            found(&object);
+            seen.push(object);
         }
     }
+    let rule = session.token.ring().rules.find_versions;
+    order::versions(context.daemon, seen, rule, now).iter().for_each(|object| found(object));
     for object in context.application.find(session.slot, template, records, now)? {
         if user || !object.is_private() {
             found(&object);

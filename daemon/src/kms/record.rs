@@ -31,6 +31,8 @@ pub struct KeyRing {
     pub profile: Profile,
     /// What `C_DestroyObject` does to a key.
     pub p11_destroy: P11Destroy,
+    /// What else applications may do and see.
+    pub rules: Rules,
     /// The security officer's PIN.
     pub so_pin: Option<PinVerifier>,
     /// The user's PIN.
@@ -78,6 +80,35 @@ pub enum P11Destroy {
     Immediate,
     /// Refuses.
     Deny,
+}
+
+/// What applications may do to a token, and what they see of keys with several versions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Encode, Decode)]
+pub struct Rules {
+    /// What `C_InitToken` does to a token that has its PINs.
+    pub p11_reinit: P11Reinit,
+    /// Which versions of a key a search gives.
+    pub find_versions: FindVersions,
+}
+
+/// What `C_InitToken` does to a token that is initialised.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Encode, Decode)]
+pub enum P11Reinit {
+    /// Schedules the destruction of all its keys, and clears the user's PIN.
+    #[default]
+    Allow,
+    /// Refuses.
+    Deny,
+}
+
+/// Which versions of a key a search gives when several match.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Encode, Decode)]
+pub enum FindVersions {
+    /// All: the primary one, or the newest that is enabled, and then the others from the newest on.
+    #[default]
+    All,
+    /// That one alone, for applications that take the first or complain of several.
+    PrimaryOnly,
 }
 
 /// A key: a name, a purpose and versions.

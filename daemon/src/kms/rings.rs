@@ -5,9 +5,10 @@ use std::sync::Arc;
 use claviger_protocol::ObjectClass;
 
 use super::load::COUNTERS;
-use super::record::{KeyRing, P11Destroy, Profile, RingName, Uid};
+use super::record::{KeyRing, P11Destroy, P11Reinit, Profile, RingName, Rules, Uid};
 use super::state::Transition;
 use super::time::Time;
+use super::transitions::check_etag;
 use crate::access::pin::PinVerifier;
 use crate::daemon::Daemon;
 use crate::error::{Error, Result};
@@ -28,12 +29,39 @@ pub struct NewRing<'a> {
     pub profile: Profile,
     /// What `C_DestroyObject` does.
     pub p11_destroy: P11Destroy,
+    /// What else applications may do and see.
+    pub rules: Rules,
     /// The security officer's PIN.
     pub so_pin: Option<&'a [u8]>,
     /// The user's PIN.
     pub user_pin: Option<&'a [u8]>,
     /// The slot it must get; none takes the free one, whichever it is by then.
     pub slot: Option<u64>,
+}
+
+/// What of a ring an admin changes. Absent parts stay.
+#[derive(Debug, Default)]
+pub struct RingUpdate {
+    /// Label of the token.
+    pub token_label: Option<Vec<u8>>,
+    /// Token profile.
+    pub profile: Option<Profile>,
+    /// What `C_DestroyObject` does.
+    pub p11_destroy: Option<P11Destroy>,
+    /// What else applications may do and see.
+    pub rules: Option<Rules>,
+}
+
+/// Judges a token label.
+///
+/// # Errors
+/// `InvalidArgument`.
+fn check_label(label: &[u8]) -> Result<()> {
+    if label.len() > MAX_LABEL_BYTES {
+        let message = format!("a token label has at most {MAX_LABEL_BYTES} bytes");
+        return Err(Error::InvalidArgument { message });
+    }
+    Ok(())
 }
 
 /// 16 random bytes.
@@ -50,10 +78,7 @@ impl Daemon {
     /// `AlreadyExists` when the name is taken, `InvalidArgument` for a label that is too long, `PinLenRange`.
     pub fn create_ring(&self, new: NewRing<'_>) -> Result<Arc<Token>> {
         let token_label = new.token_label.unwrap_or_else(|| new.name.id.clone().into_bytes());
-        if token_label.len() > MAX_LABEL_BYTES {
-            let message = format!("a token label has at most {MAX_LABEL_BYTES} bytes");
-            return Err(Error::InvalidArgument { message });
-        }
+        check_label(&token_label)?;
         let verifier = |pin| PinVerifier::new(pin, &self.pepper);
         let (so_pin, user_pin) =
             (new.so_pin.map(verifier).transpose()?, new.user_pin.map(verifier).transpose()?);
@@ -76,6 +101,7 @@ impl Daemon {
             slot: counters.next_slot,
             profile: new.profile,
             p11_destroy: new.p11_destroy,
+            rules: new.rules,
             so_pin,
             user_pin,
             create_time: Time::now(),
@@ -111,6 +137,26 @@ impl Daemon {
     }
 }
 
+impl Daemon {
+    /// `keyrings update`: all of it or nothing.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for a label that is too long, `Aborted` for another etag, what the store says.
+    pub fn update_ring(&self, token: &Token, etag: Option<u64>, update: RingUpdate) -> Result<()> {
+        self.change_ring(token, |ring| {
+            check_etag(etag, ring.etag)?;
+            if let Some(label) = update.token_label {
+                check_label(&label)?;
+                ring.token_label = label;
+            }
+            ring.profile = update.profile.unwrap_or(ring.profile);
+            ring.p11_destroy = update.p11_destroy.unwrap_or(ring.p11_destroy);
+            ring.rules = update.rules.unwrap_or(ring.rules);
+            Ok(())
+        })
+    }
+}
+
 /// Ids of rings that `C_InitToken` makes begin with this.
 const PKCS11_RING: &str = "token-";
 
@@ -135,6 +181,7 @@ impl Daemon {
             token_label: Some(token_label),
             profile: Profile::Standard,
             p11_destroy: P11Destroy::Schedule,
+            rules: Rules::default(),
             so_pin: Some(so_pin),
             user_pin: None,
             slot: Some(slot),
@@ -146,7 +193,7 @@ impl Daemon {
     /// its slot and serial number stay, and the admin can restore the keys.
     ///
     /// # Errors
-    /// `SessionExists`, `PinIncorrect`, `PinLocked`, and what the store says.
+    /// `SessionExists`, `ActionProhibited` when the ring forbids it, `PinIncorrect`, `PinLocked`, and what the store says.
     pub fn init_token_again(&self, token: &Arc<Token>, so_pin: &[u8], token_label: Vec<u8>) -> Result<()> {
         if self.applications.has_session_on(token.slot) {
             return Err(Error::SessionExists);
@@ -156,6 +203,9 @@ impl Daemon {
             return Err(Error::PinIncorrect);
         }
         crate::access::login::check_pin(self, token, crate::application::User::So, so_pin)?;
+        if token.ring().rules.p11_reinit == P11Reinit::Deny {
+            return Err(Error::ActionProhibited);
+        }
         let keys = self.catalog.keys(&token.uid);
         if keys.iter().any(|key| key.record().care.protection.is_some()) {
             return Err(Error::TokenWriteProtected);

@@ -46,6 +46,7 @@ impl Daemon {
             token_label: None,
             profile: Profile::Standard,
             p11_destroy: P11Destroy::Schedule,
+            rules: Default::default(),
             so_pin: None,
             user_pin: None,
             slot: None,

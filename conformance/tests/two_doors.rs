@@ -1,0 +1,229 @@
+//! What an application with an open session sees when the admin, in another process, acts on its keys.
+
+use claviger_conformance::prelude::*;
+use serde_json::Value;
+
+/// An application that is logged in, and the admin's words.
+struct Doors {
+    setup: Setup,
+    session: u64,
+}
+
+impl Doors {
+    fn new(options: &[&str]) -> Doors {
+        let setup = Setup::with(options);
+        let session = setup.app.login(&setup.ring);
+        Doors { setup, session }
+    }
+
+    fn raw(&self) -> &claviger_conformance::raw::Raw {
+        &self.setup.app.raw
+    }
+
+    /// Runs words of the CLI on this ring.
+    fn admin(&self, words: &str) -> Value {
+        let mut words: Vec<&str> = words.split_whitespace().collect();
+        words.extend(["--keyring", &self.setup.ring.name]);
+        self.setup.daemon.admin().json(words)
+    }
+
+    fn find(&self, name: &str, kind: ObjectClass) -> Vec<u64> {
+        self.raw().find(self.session, &[class(kind), label(name)]).unwrap()
+    }
+
+    fn unique(&self, object: u64) -> Vec<u8> {
+        self.raw().attribute(self.session, object, A::UNIQUE_ID).unwrap()
+    }
+
+    fn sign(&self, key: u64) -> Result<(), Rv> {
+        self.raw().start(Operation::Sign, self.session, Some(&M::SHA256_HMAC.into()), key)?;
+        self.raw().one_shot(Operation::Sign, self.session, b"data", Room::Bytes(32)).unwrap();
+        Ok(())
+    }
+}
+
+/// No object.
+const NONE: [u64; 0] = [];
+const HMAC: &str = "--purpose mac --default-algorithm hmac-sha256";
+
+#[test]
+fn new_keys_and_versions_appear_at_the_next_search() {
+    let doors = Doors::new(&[]);
+    assert_eq!(doors.find("k", ObjectClass::SECRET_KEY), NONE);
+    doors.admin(&format!("keys create k {HMAC}"));
+    let first = doors.find("k", ObjectClass::SECRET_KEY);
+    assert_eq!(first.len(), 1);
+    doors.sign(first[0]).unwrap();
+    doors.admin("keys versions create --key k");
+    let both = doors.find("k", ObjectClass::SECRET_KEY);
+    assert_eq!(both.len(), 2);
+    assert_eq!(both[1], first[0], "the newest first, and the old one keeps its handle");
+    both.iter().for_each(|key| doors.sign(*key).unwrap());
+}
+
+#[test]
+fn the_primary_version_is_found_first_or_alone() {
+    let doors = Doors::new(&[]);
+    doors.admin("keys create k --purpose encryption");
+    let first = doors.find("k", ObjectClass::SECRET_KEY)[0];
+    doors.admin("keys versions create --key k");
+    let versions = doors.find("k", ObjectClass::SECRET_KEY);
+    assert_eq!((versions.len(), versions[0]), (2, first), "the first is the primary one");
+    doors.admin("keys rotate k");
+    let versions = doors.find("k", ObjectClass::SECRET_KEY);
+    assert_eq!(versions.len(), 3);
+    assert_eq!(versions[2], first, "the primary one, then by descending number");
+    doors.admin("keys set-primary-version k --version 2");
+    let again = doors.find("k", ObjectClass::SECRET_KEY);
+    assert_eq!(again, [versions[1], versions[0], versions[2]]);
+
+    let name = doors.setup.ring.name.clone();
+    doors.setup.daemon.admin().json(["keyrings", "update", &name, "--find-versions", "primary-only"]);
+    assert_eq!(doors.find("k", ObjectClass::SECRET_KEY), [versions[1]]);
+    doors.admin(&format!("keys create m {HMAC}"));
+    doors.admin("keys versions create --key m");
+    let newest = doors.find("m", ObjectClass::SECRET_KEY);
+    assert_eq!(newest.len(), 1, "without a primary one the newest");
+    doors.admin("keys versions disable 2 --key m --yes");
+    let enabled = doors.find("m", ObjectClass::SECRET_KEY);
+    assert!(enabled.len() == 1 && enabled != newest, "that is enabled");
+    // An older version is still found by what only it has.
+    let unique = doors.unique(versions[2]);
+    let found = doors.raw().find(doors.session, &[bytes(A::UNIQUE_ID, unique)]).unwrap();
+    assert_eq!(found, [versions[2]]);
+}
+
+#[test]
+fn a_disabled_version_refuses_at_the_next_call_in_the_middle_of_an_operation() {
+    let doors = Doors::new(&[]);
+    doors.admin(&format!("keys create k {HMAC}"));
+    let key = doors.find("k", ObjectClass::SECRET_KEY)[0];
+    let raw = doors.raw();
+    let begin = || {
+        raw.start(Operation::Sign, doors.session, Some(&M::SHA256_HMAC.into()), key).unwrap();
+        raw.feed(Operation::Sign, doors.session, b"half of it").unwrap();
+    };
+    begin();
+    doors.admin("keys versions disable 1 --key k");
+    assert_eq!(raw.feed(Operation::Sign, doors.session, b"more"), Err(Rv::KEY_FUNCTION_NOT_PERMITTED));
+    assert_eq!(
+        raw.feed(Operation::Sign, doors.session, b"more"),
+        Err(Rv::OPERATION_NOT_INITIALIZED),
+        "it is over"
+    );
+    assert_eq!(doors.sign(key), Err(Rv::KEY_FUNCTION_NOT_PERMITTED));
+    assert_eq!(doors.find("k", ObjectClass::SECRET_KEY), [key], "it is still shown");
+    doors.admin("keys versions enable 1 --key k");
+    doors.sign(key).unwrap();
+    begin();
+    doors.admin("keys versions destroy 1 --key k --yes");
+    let end = raw.finish(Operation::Sign, doors.session, Room::Bytes(32));
+    assert_eq!(end.rv, Rv::KEY_HANDLE_INVALID);
+}
+
+#[test]
+fn a_scheduled_version_is_gone_its_use_is_told_and_restored_it_is_back() {
+    // DST-19 DST-28 STA-16
+    let doors = Doors::new(&[]);
+    doors.admin(&format!("keys create gone {HMAC}"));
+    let key = doors.find("gone", ObjectClass::SECRET_KEY)[0];
+    let unique = doors.unique(key);
+    let attempts = || doors.setup.daemon.admin().json(["status"])["scheduledUseAttempts"].as_u64().unwrap();
+    let before = attempts();
+    doors.admin("keys versions destroy 1 --key gone --yes");
+    assert_eq!(doors.find("gone", ObjectClass::SECRET_KEY), NONE);
+    assert_eq!(doors.raw().attribute(doors.session, key, A::LABEL), Err(Rv::OBJECT_HANDLE_INVALID));
+    for _ in 0..3 {
+        assert_eq!(doors.sign(key), Err(Rv::KEY_HANDLE_INVALID));
+    }
+    assert_eq!(attempts() - before, 3, "each is counted");
+    let name = format!("projects/local/locations/global/keyRings/{}/cryptoKeys/gone", doors.setup.ring.name);
+    let events = doors.setup.daemon.admin().json([
+        "audit",
+        "list",
+        "--operation",
+        "Event.SCHEDULED_KEY_USE_ATTEMPT",
+        "--resource-name",
+        &name,
+    ]);
+    assert_eq!(events.as_array().unwrap().len(), 1, "one is told in a minute: {events}");
+    assert_eq!(events[0]["request"]["operation"], "P11.C_Sign");
+    assert!(events[0]["request"]["destroyTime"].is_string());
+
+    doors.admin("keys versions restore 1 --key gone");
+    let back = doors.find("gone", ObjectClass::SECRET_KEY);
+    assert_eq!(back.len(), 1);
+    assert_ne!(back[0], key, "under a new handle");
+    assert_eq!(doors.unique(back[0]), unique);
+    assert_eq!(doors.sign(back[0]), Err(Rv::KEY_FUNCTION_NOT_PERMITTED), "disabled");
+    assert_eq!(doors.sign(key), Err(Rv::KEY_HANDLE_INVALID));
+    doors.admin("keys versions enable 1 --key gone");
+    doors.sign(back[0]).unwrap();
+}
+
+#[test]
+fn what_an_application_destroys_goes_by_the_policy_of_the_ring() {
+    for policy in ["schedule", "immediate", "deny"] {
+        let doors = Doors::new(&["--p11-destroy", policy]);
+        let key = doors.setup.app.secret(doors.session, 32, &on_token("mine")).unwrap();
+        let destroyed = doors.raw().destroy_object(doors.session, key);
+        let state =
+            || doors.admin("keys versions describe 1 --key mine")["state"].as_str().unwrap().to_owned();
+        match policy {
+            "schedule" => {
+                assert_eq!((destroyed, state().as_str()), (Ok(()), "DESTROY_SCHEDULED"));
+                // The label is free again at once.
+                let second = doors.setup.app.secret(doors.session, 32, &on_token("mine")).unwrap();
+                assert_eq!(doors.find("mine", ObjectClass::SECRET_KEY), [second]);
+                doors.admin("keys versions restore 1 --key mine");
+                doors.admin("keys versions enable 1 --key mine");
+                assert_eq!(doors.find("mine", ObjectClass::SECRET_KEY).len(), 2);
+            }
+            "immediate" => {
+                assert_eq!((destroyed, state().as_str()), (Ok(()), "DESTROYED"));
+                assert_eq!(doors.find("mine", ObjectClass::SECRET_KEY), NONE);
+            }
+            _ => {
+                assert_eq!((destroyed, state().as_str()), (Err(Rv::ACTION_PROHIBITED), "ENABLED"));
+                doors.admin("keys protect mine");
+                assert_eq!(doors.raw().destroy_object(doors.session, key), Err(Rv::ACTION_PROHIBITED));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_pair_goes_and_comes_back_together() {
+    let doors = Doors::new(&[]);
+    let (public, private) = doors.setup.app.ec(doors.session, curve::P256, &on_token("pair")).unwrap();
+    // Destroying the public object hides it and leaves the version alone.
+    doors.raw().destroy_object(doors.session, public).unwrap();
+    assert_eq!(doors.find("pair", ObjectClass::PUBLIC_KEY), NONE);
+    assert_eq!(doors.find("pair", ObjectClass::PRIVATE_KEY), [private]);
+    doors.raw().destroy_object(doors.session, private).unwrap();
+    assert_eq!(doors.find("pair", ObjectClass::PRIVATE_KEY), NONE);
+    doors.admin("keys versions restore 1 --key pair");
+    let all = doors.raw().find(doors.session, &[label("pair")]).unwrap();
+    assert_eq!(all.len(), 2, "both, the hidden one too");
+}
+
+#[test]
+fn a_ring_that_forbids_it_is_not_initialised_again() {
+    let doors = Doors::new(&[]);
+    doors.setup.app.secret(doors.session, 32, &on_token("kept")).unwrap();
+    let (slot, ring) = (doors.setup.app.slot(&doors.setup.ring), doors.setup.ring.clone());
+    doors.raw().close_all_sessions(slot).unwrap();
+    let admin = doors.setup.daemon.admin();
+    let described = admin.json(["keyrings", "update", &ring.name, "--p11-reinit", "deny"]);
+    assert_eq!(described["p11Reinit"], "deny");
+    let again = || doors.raw().init_token(slot, ring.so_pin.as_bytes(), "again");
+    assert_eq!(again(), Err(Rv::ACTION_PROHIBITED));
+    admin.json(["keyrings", "update", &ring.name, "--p11-reinit", "allow"]);
+    assert_eq!(again(), Ok(()));
+    assert_eq!(doors.admin("keys versions describe 1 --key kept")["state"], "DESTROY_SCHEDULED");
+    // The label can be changed by the admin too, and profiles.
+    let updated =
+        admin.json(["keyrings", "update", &ring.name, "--token-label", "renamed", "--profile", "strict"]);
+    assert_eq!((&updated["tokenLabel"], &updated["profile"]), (&"renamed".into(), &"strict".into()));
+    assert_eq!(admin.run(["keyrings", "update", &ring.name]).code, Some(2), "nothing to change");
+}
