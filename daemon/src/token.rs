@@ -1,12 +1,14 @@
 //! Tokens: key rings as PKCS#11 sees them, with their objects and the index that finds them.
 
+use std::collections::hash_map::{Entry, RandomState};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, RwLock};
 
+use claviger_protocol::AttributeType;
 use claviger_protocol::mechanism::MechanismRow;
 use claviger_protocol::template::{Attribute, Value};
-use claviger_protocol::{AttributeType, Bytes};
 
 use crate::builtin;
 use crate::error::Result;
@@ -119,31 +121,51 @@ impl Token {
     }
 }
 
-/// Attributes that applications look keys up by.
-const INDEXED: [AttributeType; 3] = [AttributeType::ID, AttributeType::LABEL, AttributeType::UNIQUE_ID];
+/// Attributes that applications look objects up by.
+const INDEXED: [AttributeType; 5] = [
+    AttributeType::ID,
+    AttributeType::LABEL,
+    AttributeType::UNIQUE_ID,
+    AttributeType::CLASS,
+    AttributeType::KEY_TYPE,
+];
 
+/// Objects by handle, and their handles by the hash of an attribute that they have. Two values may have one hash: the
+/// index gives candidates, and [`Object::matches`] decides.
 #[derive(Default)]
 struct ObjectIndex {
     by_handle: BTreeMap<u64, Arc<Object>>,
-    by_value: HashMap<(AttributeType, Bytes), BTreeSet<u64>>,
+    by_value: HashMap<u64, Handles>,
+    /// Keyed at random, so that nobody can make values that meet.
+    hasher: RandomState,
+}
+
+/// Handles in rising order; most values have one object.
+enum Handles {
+    One(u64),
+    Many(BTreeSet<u64>),
 }
 
 impl ObjectIndex {
     fn insert(&mut self, object: Arc<Object>) {
-        for key in index_keys(&object) {
-            self.by_value.entry(key).or_default().insert(object.handle);
+        for key in self.keys(&object) {
+            match self.by_value.entry(key) {
+                Entry::Vacant(place) => {
+                    place.insert(Handles::One(object.handle));
+                }
+                Entry::Occupied(mut place) => place.get_mut().insert(object.handle),
+            }
         }
         self.by_handle.insert(object.handle, object);
     }
 
     fn remove(&mut self, handle: u64) {
         let Some(object) = self.by_handle.remove(&handle) else { return };
-        for key in index_keys(&object) {
-            if let Some(handles) = self.by_value.get_mut(&key) {
-                handles.remove(&handle);
-                if handles.is_empty() {
-                    self.by_value.remove(&key);
-                }
+        for key in self.keys(&object) {
+            if let Entry::Occupied(mut place) = self.by_value.entry(key)
+                && place.get_mut().remove(handle)
+            {
+                place.remove();
             }
         }
     }
@@ -152,28 +174,53 @@ impl ObjectIndex {
         let narrowest = template
             .iter()
             .filter(|attribute| INDEXED.contains(&attribute.r#type))
-            .map(|attribute| match &attribute.value {
-                Value::Bytes(value) => self.by_value.get(&(attribute.r#type, value.clone())),
-                _ => None,
-            })
-            .min_by_key(|handles| handles.map_or(0, BTreeSet::len));
+            .map(|attribute| self.by_value.get(&self.key(attribute.r#type, &attribute.value)))
+            .min_by_key(|handles| handles.map_or(0, Handles::count));
+        let object = |handle: &u64| self.by_handle.get(handle).cloned();
         match narrowest {
             Some(None) => Vec::new(),
-            Some(Some(handles)) => {
-                handles.iter().filter_map(|handle| self.by_handle.get(handle)).cloned().collect()
-            }
+            Some(Some(Handles::One(handle))) => object(handle).into_iter().collect(),
+            Some(Some(Handles::Many(handles))) => handles.iter().filter_map(object).collect(),
             None => self.by_handle.values().cloned().collect(),
         }
     }
+
+    fn keys(&self, object: &Object) -> Vec<u64> {
+        let attributes = object.attributes();
+        let key = |r#type: &AttributeType| Some(self.key(*r#type, attributes.value(*r#type)?));
+        INDEXED.iter().filter_map(key).collect()
+    }
+
+    fn key(&self, r#type: AttributeType, value: &Value) -> u64 {
+        self.hasher.hash_one((r#type, value))
+    }
 }
 
-fn index_keys(object: &Object) -> Vec<(AttributeType, Bytes)> {
-    let attributes = object.attributes();
-    INDEXED
-        .iter()
-        .filter_map(|r#type| match attributes.value(*r#type) {
-            Some(Value::Bytes(value)) => Some((*r#type, value.clone())),
-            _ => None,
-        })
-        .collect()
+impl Handles {
+    fn insert(&mut self, handle: u64) {
+        match self {
+            Handles::One(other) => *self = Handles::Many(BTreeSet::from([*other, handle])),
+            Handles::Many(handles) => {
+                handles.insert(handle);
+            }
+        }
+    }
+
+    /// True when none is left.
+    fn remove(&mut self, handle: u64) -> bool {
+        match self {
+            Handles::One(other) => *other == handle,
+            Handles::Many(handles) => {
+                handles.remove(&handle);
+                handles.is_empty()
+            }
+        }
+    }
+
+    fn count(&self) -> usize {
+        match self {
+            Handles::One(_) => 1,
+            Handles::Many(handles) => handles.len(),
+        }
+    }
 }

@@ -7,7 +7,7 @@ use crate::bytes::Bytes;
 use crate::mechanism_type::MechanismType;
 
 /// One attribute with its value.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Encode, Decode)]
 pub struct Attribute {
     /// Which attribute.
     pub r#type: AttributeType,
@@ -17,7 +17,7 @@ pub struct Attribute {
 
 /// An attribute's value. The module reads it by the attribute's [kind](crate::attribute::Kind); bytes of a
 /// wrong length stay [`Value::Bytes`], which the daemon then refuses.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Encode, Decode)]
 pub enum Value {
     /// `CK_BBOOL`.
     Bool(bool),
@@ -32,7 +32,7 @@ pub enum Value {
 }
 
 /// An attribute inside a template attribute.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Encode, Decode)]
 pub struct FlatAttribute {
     /// Which attribute.
     pub r#type: AttributeType,
@@ -41,7 +41,7 @@ pub struct FlatAttribute {
 }
 
 /// A value inside a template attribute: [`Value`] without the template, so that no type is recursive.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Encode, Decode)]
 pub enum FlatValue {
     /// `CK_BBOOL`.
     Bool(bool),

@@ -5,7 +5,6 @@ use claviger_protocol::object::ObjectClass;
 use serde_json::{Value, json};
 
 use super::{Call, json, listing, names};
-use crate::attributes::Attributes;
 use crate::error::{Error, Result};
 use crate::kms::algorithm::Algorithm;
 use crate::kms::state::{Transition, VersionState};
@@ -148,7 +147,7 @@ pub fn get_public_key(call: &Call<'_>) -> Result<Value> {
     }
     // The private object has it too, and is there when an application has destroyed the public one.
     let private = record.objects.iter().find(|object| object.class == ObjectClass::PRIVATE_KEY);
-    let attributes: Attributes = private.ok_or_else(has_none)?.attributes.iter().cloned().collect();
+    let attributes = &private.ok_or_else(has_none)?.attributes;
     let der = attributes.bytes(AttributeType::PUBLIC_KEY_INFO);
     json::public_key(&key, &version, der, call.args.text("public-key-format") == Some("der"))
 }

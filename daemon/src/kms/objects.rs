@@ -74,7 +74,7 @@ impl Daemon {
             let uid = if i == 0 { version_uid } else { new_uid()? };
             attributes.set(AttributeType::UNIQUE_ID, HexUid::from(&uid).into());
             let class = attributes.class().ok_or(Error::TemplateIncomplete)?;
-            let attributes = attributes.to_template();
+            let attributes = attributes.compact();
             objects.push(StoredObject { handle: *handle, class, attributes, hidden: false });
         }
         let cell = Arc::new(KeyCell::new(&token.ring().name, key.clone()));
@@ -123,7 +123,7 @@ impl Daemon {
         let _writer = self.catalog.write();
         let mut change = Change::new();
         let handle = self.allot_handles(&mut change, 1)?[0];
-        let object = StoredObject { handle, class, attributes: attributes.to_template(), hidden: false };
+        let object = StoredObject { handle, class, attributes: attributes.compact(), hidden: false };
         let record = PlainObject { ring: token.uid, object };
         change.put(Tree::Object, handle.to_be_bytes(), &record)?;
         self.records.commit(change)?;
@@ -146,12 +146,12 @@ impl Daemon {
         if token.object(object.handle).is_none() {
             return Err(Error::ObjectHandleInvalid);
         }
-        let attributes = change_attributes(&object.attributes())?;
+        let attributes = change_attributes(&object.attributes())?.compact();
         let mut change = Change::new();
         let stored = StoredObject {
             handle: object.handle,
             class: object.class,
-            attributes: attributes.to_template(),
+            attributes: attributes.clone(),
             hidden: false,
         };
         match &object.home {
@@ -210,8 +210,8 @@ impl Daemon {
             return Ok(());
         }
         for stored in record.objects.iter().filter(|object| !object.hidden) {
-            let attributes: Attributes = stored.attributes.iter().cloned().collect();
-            let object = Object::new(stored.handle, Home::Version(cell.clone()), attributes, None)?;
+            let home = Home::Version(cell.clone());
+            let object = Object::new(stored.handle, home, stored.attributes.clone(), None)?;
             token.insert(Arc::new(object));
         }
         Ok(())
@@ -226,9 +226,8 @@ impl Daemon {
 
     /// Puts a certificate, data object or lone public key in the token's index.
     pub(super) fn show_plain_object(&self, token: &Token, stored: StoredObject) -> Result<()> {
-        let attributes: Attributes = stored.attributes.into_iter().collect();
         let home = Home::Token { ring: token.uid };
-        token.insert(Arc::new(Object::new(stored.handle, home, attributes, None)?));
+        token.insert(Arc::new(Object::new(stored.handle, home, stored.attributes, None)?));
         Ok(())
     }
 

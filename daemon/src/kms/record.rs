@@ -3,13 +3,13 @@
 
 use bincode::{Decode, Encode};
 use claviger_protocol::ObjectClass;
-use claviger_protocol::template::Attribute;
 
 use super::algorithm::{Algorithm, ProtectionLevel, Purpose};
 use super::import::{FailureReason, ImportMethod};
 use super::state::{ImportJobState, VersionState};
 use super::time::Time;
 use crate::access::pin::PinVerifier;
+use crate::attributes::Attributes;
 
 /// 16 random bytes that name a ring, key, version or job for ever, whatever its names are.
 pub type Uid = [u8; 16];
@@ -244,7 +244,7 @@ pub struct StoredObject {
     /// `CKA_CLASS`.
     pub class: ObjectClass,
     /// All its attributes that are not secret.
-    pub attributes: Vec<Attribute>,
+    pub attributes: Attributes,
     /// Destroyed through PKCS#11 while its version lives on (a public key of a pair).
     pub hidden: bool,
 }

@@ -99,7 +99,7 @@ impl Daemon {
             let mut attributes = view(key, version, *class, live, origin, now)?;
             let uid = if i == 0 { version.uid } else { new_uid()? };
             attributes.set(AttributeType::UNIQUE_ID, HexUid::from(&uid).into());
-            let attributes = attributes.to_template();
+            let attributes = attributes.compact();
             objects.push(StoredObject { handle, class: *class, attributes, hidden: false });
         }
         Ok(objects)

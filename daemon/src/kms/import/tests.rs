@@ -390,10 +390,7 @@ fn only_the_same_material_comes_back_into_a_destroyed_version() {
     let after = cell.record();
     assert_eq!((after.state, after.destroy_event_time), (VersionState::Enabled, None));
     assert_eq!(after.material_digest, before.material_digest);
-    let unique = |version: &Version| {
-        let attributes = version.objects[0].attributes.iter();
-        attributes.filter(|a| a.r#type == AttributeType::UNIQUE_ID).cloned().collect::<Vec<_>>()
-    };
+    let unique = |version: &Version| version.objects[0].attributes.bytes(AttributeType::UNIQUE_ID).to_vec();
     assert_eq!(unique(&after), unique(&before));
     assert!(after.objects[0].handle > before.objects[1].handle);
     assert_eq!(shown(&fixture.token, &cell).len(), 2);
