@@ -4,8 +4,8 @@ use std::ffi::c_void;
 
 use claviger_protocol::MechanismType;
 use cryptoki_sys::{
-    CK_AES_CTR_PARAMS, CK_EDDSA_PARAMS, CK_GCM_PARAMS, CK_MECHANISM, CK_RSA_PKCS_OAEP_PARAMS,
-    CK_RSA_PKCS_PSS_PARAMS,
+    CK_AES_CTR_PARAMS, CK_EDDSA_PARAMS, CK_GCM_PARAMS, CK_KEY_DERIVATION_STRING_DATA, CK_MECHANISM,
+    CK_RSA_PKCS_OAEP_PARAMS, CK_RSA_PKCS_PSS_PARAMS,
 };
 
 /// A mechanism and its parameter.
@@ -21,6 +21,8 @@ enum Parameter {
     None,
     Bytes(Vec<u8>),
     Ulong(u64),
+    /// `CK_KEY_DERIVATION_STRING_DATA`
+    String(Vec<u8>),
     /// A NULL pointer with a length.
     NullWithLength(u64),
     Pss(CK_RSA_PKCS_PSS_PARAMS),
@@ -65,6 +67,11 @@ impl Mechanism {
     /// A mechanism whose parameter is a `CK_ULONG`.
     pub fn ulong(r#type: MechanismType, value: u64) -> Self {
         Mechanism { r#type, parameter: Parameter::Ulong(value) }
+    }
+
+    /// A mechanism whose parameter is `CK_KEY_DERIVATION_STRING_DATA`.
+    pub fn string(r#type: MechanismType, data: &[u8]) -> Self {
+        Mechanism { r#type, parameter: Parameter::String(data.to_vec()) }
     }
 
     /// A mechanism whose parameter is NULL and yet has a length.
@@ -120,6 +127,12 @@ impl Mechanism {
             Parameter::NullWithLength(length) => finish(std::ptr::null(), *length as usize),
             Parameter::Ulong(value) => {
                 let (pointer, length) = of(value);
+                finish(pointer, length)
+            }
+            Parameter::String(data) => {
+                let parameter =
+                    CK_KEY_DERIVATION_STRING_DATA { pData: null_if_empty(data), ulLen: data.len() as u64 };
+                let (pointer, length) = of(&parameter);
                 finish(pointer, length)
             }
             Parameter::Pss(parameter) => {

@@ -288,11 +288,41 @@ fn whole_blocks_only_without_padding() {
         let output = raw.one_shot(Operation::Encrypt, session, &[1; 17], Room::Bytes(64));
         assert_eq!(output.rv, Rv::DATA_LEN_RANGE, "{mechanism:?}");
         raw.start(Operation::Encrypt, session, Some(&mechanism), aes).unwrap();
+        let query = raw.one_shot(Operation::Encrypt, session, &[1; 17], Room::Query);
+        assert_eq!(query.rv, Rv::DATA_LEN_RANGE, "{mechanism:?} has no size for it");
+        raw.start(Operation::Encrypt, session, Some(&mechanism), aes).unwrap();
         assert_eq!(raw.update(Operation::Encrypt, session, &[1; 17], Room::Bytes(64)).rv, Rv::OK);
         let last = raw.finish(Operation::Encrypt, session, Room::Bytes(64));
         assert_eq!(last.rv, Rv::DATA_LEN_RANGE, "{mechanism:?} in parts");
         raw.start(Operation::Encrypt, session, Some(&mechanism), aes).unwrap();
         assert_eq!(raw.one_shot(Operation::Encrypt, session, &[], Room::Bytes(64)).unwrap(), b"");
+    }
+}
+
+#[test]
+fn a_counter_has_the_bits_that_the_parameter_gives_it() {
+    // PKCS#11 3.2, 6.11.3: with 2 bits that begin as 1, three blocks can be processed.
+    let setup = Setup::new();
+    let raw = &setup.app.raw;
+    let session = setup.app.login(&setup.ring);
+    let aes = setup.app.aes(session, 32, &[]).unwrap();
+    let mut block = IV;
+    block[15] = block[15] & 0xfc | 1;
+    let mechanism = Mechanism::ctr(2, block);
+    for operation in [Operation::Encrypt, Operation::Decrypt] {
+        let start = || raw.start(operation, session, Some(&mechanism), aes).unwrap();
+        let one_shot = |length, room| {
+            start();
+            raw.one_shot(operation, session, &vec![7; length], room)
+        };
+        assert_eq!(one_shot(48, Room::Bytes(48)).unwrap().len(), 48);
+        assert_eq!(one_shot(49, Room::Bytes(49)).rv, Rv::DATA_LEN_RANGE);
+        assert_eq!(one_shot(49, Room::Query).rv, Rv::DATA_LEN_RANGE);
+        start();
+        assert_eq!(raw.update(operation, session, &[7; 48], Room::Bytes(48)).rv, Rv::OK);
+        assert_eq!(raw.update(operation, session, &[7; 1], Room::Bytes(16)).rv, Rv::DATA_LEN_RANGE);
+        let over = raw.finish(operation, session, Room::Bytes(16));
+        assert_eq!(over.rv, Rv::OPERATION_NOT_INITIALIZED);
     }
 }
 

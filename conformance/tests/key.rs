@@ -314,3 +314,84 @@ fn a_token_key_is_a_key_with_version_1_for_the_admin() {
     app.aes(session, 16, &on_token("crypter")).unwrap();
     assert_eq!(admin.json(["keys", "list", "--keyring", ring]).as_array().unwrap().len(), 4);
 }
+
+#[test]
+fn a_length_may_be_stated_where_the_type_has_one() {
+    let setup = Setup::new();
+    let (app, raw) = (&setup.app, &setup.app.raw);
+    let session = app.login(&setup.ring);
+    let generate =
+        |length| raw.generate_key(session, &M::DES3_KEY_GEN.into(), &[ulong(A::VALUE_LEN, length)]);
+    let key = generate(24).unwrap();
+    assert_eq!(raw.attribute(session, key, A::VALUE_LEN), Err(Rv::ATTRIBUTE_TYPE_INVALID), "and is not kept");
+    assert_eq!(generate(16), Err(Rv::TEMPLATE_INCONSISTENT));
+
+    let readable = [flag(A::SENSITIVE, false), flag(A::EXTRACTABLE, true)];
+    let [base, other] = [&[0x5a; 40][..], &[0xa5; 8]].map(|value| {
+        let template = [&secret_key(KeyType::GENERIC_SECRET, value, &[A::DERIVE])[..], &readable].concat();
+        raw.create_object(session, &template).unwrap()
+    });
+    let of_type = |r#type, length: Option<u64>| {
+        let mut template = vec![class(ObjectClass::SECRET_KEY), key_type(r#type)];
+        template.extend(length.map(|length| ulong(A::VALUE_LEN, length)));
+        template.extend(readable.clone());
+        template
+    };
+    let mechanisms = [
+        Mechanism::string(M::CONCATENATE_BASE_AND_DATA, &[1; 8]),
+        Mechanism::string(M::CONCATENATE_DATA_AND_BASE, &[1; 8]),
+        Mechanism::string(M::XOR_BASE_AND_DATA, &[1; 40]),
+        Mechanism::ulong(M::CONCATENATE_BASE_AND_KEY, other),
+        Mechanism::ulong(M::EXTRACT_KEY_FROM_KEY, 5),
+    ];
+    for mechanism in &mechanisms {
+        let derive = |template: &[Attribute]| raw.derive_key(session, mechanism, base, template);
+        let length = |key| number(app, session, key, A::VALUE_LEN);
+        for bytes in [16, 24, 32] {
+            assert_eq!(length(derive(&of_type(KeyType::AES, Some(bytes))).unwrap()), bytes, "{mechanism:?}");
+        }
+        assert_eq!(length(derive(&[ulong(A::VALUE_LEN, 9)]).unwrap()), 9, "{mechanism:?}");
+        let key = derive(&of_type(KeyType::DES3, Some(24))).unwrap();
+        assert_eq!(raw.attribute(session, key, A::VALUE).unwrap().len(), 24, "{mechanism:?}");
+        assert!(derive(&of_type(KeyType::DES3, None)).is_ok(), "{mechanism:?}");
+        assert_eq!(
+            derive(&of_type(KeyType::DES3, Some(16))),
+            Err(Rv::TEMPLATE_INCONSISTENT),
+            "{mechanism:?}"
+        );
+        assert_eq!(derive(&of_type(KeyType::AES, Some(17))), Err(Rv::KEY_SIZE_RANGE), "{mechanism:?}");
+        let long = derive(&of_type(KeyType::GENERIC_SECRET, Some(4096)));
+        assert_eq!(long, Err(Rv::TEMPLATE_INCONSISTENT), "{mechanism:?} has no 4096 bytes");
+    }
+}
+
+#[test]
+fn small_pairs_are_for_legacy_alone() {
+    // secp192r1, OID 1.2.840.10045.3.1.1
+    const P192: &[u8] = b"\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x01";
+    for (profile, small) in [("standard", false), ("strict", false), ("legacy", true)] {
+        let setup = Setup::with(&["--profile", profile]);
+        let (app, raw) = (&setup.app, &setup.app.raw);
+        let session = app.login(&setup.ring);
+        let rsa = app.rsa(session, 512, &[]);
+        let ec = app.ec(session, P192, &[]);
+        if !small {
+            assert_eq!((rsa, ec), (Err(Rv::KEY_SIZE_RANGE), Err(Rv::CURVE_NOT_SUPPORTED)), "{profile}");
+            continue;
+        }
+        let (public, private) = rsa.unwrap();
+        let sign = |mechanism: M, key, length| {
+            raw.start(Operation::Sign, session, Some(&mechanism.into()), key)?;
+            Ok(raw.one_shot(Operation::Sign, session, b"data", Room::Bytes(length)).unwrap())
+        };
+        for mechanism in [M::SHA256_RSA_PKCS, M::SHA1_RSA_PKCS, M::MD5_RSA_PKCS, M::RIPEMD160_RSA_PKCS] {
+            let signature = sign(mechanism, private, 64).unwrap();
+            raw.start(Operation::Verify, session, Some(&mechanism.into()), public).unwrap();
+            assert_eq!(raw.verify(session, b"data", &signature), Ok(()), "{mechanism}");
+        }
+        assert_eq!(sign(M::SHA512_RSA_PKCS, private, 64), Err(Rv::KEY_SIZE_RANGE), "no room for the digest");
+        assert_eq!(sign(M::ECDSA_SHA256, ec.unwrap().1, 48).unwrap().len(), 48);
+        let info = raw.mechanism_info(app.slot(&setup.ring), M::RSA_PKCS_KEY_PAIR_GEN).unwrap();
+        assert_eq!((info.ulMinKeySize, info.ulMaxKeySize), (512, 8192));
+    }
+}

@@ -226,10 +226,13 @@ fn attributes_change_only_towards_more_protection() {
         assert_eq!(raw.find(session, &[bytes(A::ID, [1, 2])]), Ok(vec![key]));
         assert_eq!(set(flag(A::SENSITIVE, true)), Ok(()));
         assert_eq!(set(flag(A::SENSITIVE, false)), Err(Rv::ATTRIBUTE_READ_ONLY));
+        assert_eq!(set(flag(A::SENSITIVE, true)), Err(Rv::ATTRIBUTE_READ_ONLY), "it is read-only now");
         assert_eq!(set(flag(A::EXTRACTABLE, false)), Ok(()));
         assert_eq!(set(flag(A::EXTRACTABLE, true)), Err(Rv::ATTRIBUTE_READ_ONLY));
         assert_eq!(raw.attribute(session, key, A::ALWAYS_SENSITIVE), Ok(vec![0]), "it was not always");
+        assert_eq!(set(flag(A::EXTRACTABLE, false)), Err(Rv::ATTRIBUTE_READ_ONLY), "it is read-only now");
         assert_eq!(set(class(ObjectClass::DATA)), Err(Rv::ATTRIBUTE_READ_ONLY));
+        assert_eq!(set(class(ObjectClass::SECRET_KEY)), Err(Rv::ATTRIBUTE_READ_ONLY), "even as it is");
         assert_eq!(set(key_type(KeyType::DES3)), Err(Rv::ATTRIBUTE_READ_ONLY));
         assert_eq!(set(bytes(A::VALUE, [2; 16])), Err(Rv::ATTRIBUTE_READ_ONLY));
         assert_eq!(set(flag(A::TOKEN, more.is_empty())), Err(Rv::ATTRIBUTE_READ_ONLY));
@@ -269,6 +272,13 @@ fn a_copy_is_the_same_key_and_never_less_protected() {
     let tight = raw.copy_object(session, original, &[flag(A::SENSITIVE, true), flag(A::EXTRACTABLE, false)]);
     let tight = tight.unwrap();
     assert_eq!(raw.attribute(session, tight, A::VALUE), Err(Rv::ATTRIBUTE_SENSITIVE));
+    let as_tight = [flag(A::SENSITIVE, true), flag(A::EXTRACTABLE, false)];
+    assert!(raw.copy_object(session, tight, &as_tight).is_ok(), "named as it is");
+    assert_eq!(
+        raw.copy_object(session, tight, &[class(ObjectClass::SECRET_KEY)]),
+        Err(Rv::ATTRIBUTE_READ_ONLY),
+        "a class is no attribute that a copy may set"
+    );
     for relaxed in [flag(A::SENSITIVE, false), flag(A::EXTRACTABLE, true)] {
         assert_eq!(raw.copy_object(session, tight, &[relaxed]), Err(Rv::ATTRIBUTE_READ_ONLY));
     }
@@ -389,4 +399,42 @@ fn the_security_officer_may_trust_and_not_see() {
         Err(Rv::USER_NOT_LOGGED_IN),
         "no private objects of the SO's"
     );
+}
+
+#[test]
+fn domain_parameters_know_their_sizes_and_their_origin() {
+    let setup = Setup::new();
+    let raw = &setup.app.raw;
+    let session = setup.app.login(&setup.ring);
+    let generate = M::DSA_PARAMETER_GEN.into();
+    let made =
+        raw.generate_key(session, &generate, &[ulong(A::PRIME_BITS, 1024), ulong(A::SUBPRIME_BITS, 160)]);
+    let made = made.unwrap();
+    let of = |object, r#type| raw.attribute(session, object, r#type).unwrap();
+    let numbers = [A::PRIME, A::SUBPRIME, A::BASE].map(|r#type| bytes(r#type, of(made, r#type)));
+    assert_eq!(of(made, A::LOCAL), vec![1]);
+    let head = [class(ObjectClass::DOMAIN_PARAMETERS), key_type(KeyType::DSA)];
+    let brought = raw.create_object(session, &[&head[..], &numbers].concat()).unwrap();
+    assert_eq!(of(brought, A::LOCAL), vec![0]);
+    for object in [made, brought] {
+        assert_eq!(as_ulong(&of(object, A::PRIME_BITS)), 1024);
+        assert_eq!(as_ulong(&of(object, A::SUBPRIME_BITS)), 160);
+        assert_eq!(as_ulong(&of(object, A::KEY_TYPE)), KeyType::DSA.0);
+    }
+    let no_group = [&head[..], &numbers[..2], &[bytes(A::BASE, [1])]].concat();
+    assert_eq!(raw.create_object(session, &no_group), Err(Rv::DOMAIN_PARAMS_INVALID));
+    let no_such = [class(ObjectClass::DOMAIN_PARAMETERS), key_type(KeyType::RSA)];
+    assert_eq!(raw.create_object(session, &no_such), Err(Rv::ATTRIBUTE_VALUE_INVALID));
+
+    // The same for Diffie-Hellman, whose private keys know the length of their exponent.
+    let group =
+        raw.generate_key(session, &M::DH_PKCS_PARAMETER_GEN.into(), &[ulong(A::PRIME_BITS, 2048)]).unwrap();
+    assert_eq!(as_ulong(&of(group, A::PRIME_BITS)), 2048);
+    let public = [A::PRIME, A::BASE].map(|r#type| bytes(r#type, of(group, r#type)));
+    let private = [flag(A::SENSITIVE, false), flag(A::EXTRACTABLE, true)];
+    let (_, private) =
+        raw.generate_key_pair(session, &M::DH_PKCS_KEY_PAIR_GEN.into(), &public, &private).unwrap();
+    let exponent = of(private, A::VALUE);
+    let bits = exponent.len() as u64 * 8 - u64::from(exponent[0].leading_zeros());
+    assert_eq!(as_ulong(&of(private, A::VALUE_BITS)), bits);
 }

@@ -93,7 +93,7 @@ fn the_mechanism_list_is_the_table_in_each_profile() {
             if expected.contains(&row.r#type) {
                 let info = info.unwrap();
                 let told = (info.ulMinKeySize, info.ulMaxKeySize, info.flags);
-                let (min, max) = row.key_sizes;
+                let (min, max) = row.sizes_in(profile);
                 assert_eq!(told, (min, max, row.flags_in(profile)), "{name} {}", row.r#type);
                 assert_eq!(info.flags & mechanism_flags::HW, 0, "no hardware is claimed");
             } else {

@@ -237,6 +237,7 @@ impl CipherOperation {
             Some(cipher) => cipher,
             None => Cipher::new(self.direction, self.row, &self.params, self.key.key.clone())?,
         };
+        cipher.check_length(data.len())?;
         let bound = cipher.one_shot_length(data.len());
         // Encryption knows its length; decryption has to look.
         let exact = matches!(self.direction, Direction::Encrypt);

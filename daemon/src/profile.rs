@@ -77,7 +77,7 @@ const CONFLICTS: &[Conflict] = &[
 
 /// Shortest key that is derived from one that may not be read, and shortest key that is digested, in bits: what
 /// is shorter can be found by trying, and the next longer one after it.
-const MIN_BITS: u64 = 128;
+pub const MIN_BITS: u64 = 128;
 
 impl Profile {
     /// Its bit in table 3.

@@ -8,6 +8,7 @@ use openssl::hash::MessageDigest;
 use openssl::x509::X509;
 
 use crate::attributes::{Attributes, bytes};
+use crate::crypto::field;
 use crate::crypto::key::Key;
 use crate::error::{Error, Result};
 use crate::kms::record::Profile;
@@ -92,7 +93,7 @@ pub fn build(template: &[Attribute], making: Making<'_>) -> Result<Built> {
     let mut attributes = Attributes::default();
     for row in attribute::rows(class, key_type) {
         match given.value(row.r#type) {
-            Some(_) if row.rules.has(attribute::SENSITIVE) => {}
+            Some(_) if row.rules.has(attribute::SENSITIVE) || row.rules.has(attribute::STATED) => {}
             Some(value) => attributes.set(row.r#type, value.clone()),
             None => {
                 check_missing(row, making, key_type)?;
@@ -127,14 +128,17 @@ pub fn complete(
         // A check value that is given empty is not wanted (PKCS#11 3.2, 4.10.2).
         let unwanted = component.r#type == AttributeType::CHECK_VALUE
             && built.given.value(component.r#type).is_some_and(|given| *given == bytes(Vec::new()));
-        if attribute::attribute(component.r#type, class, Some(key_type)).is_some() && !unwanted {
+        let Some(row) = attribute::attribute(component.r#type, class, Some(key_type)) else { continue };
+        if !unwanted {
             if let Some(given) = built.given.value(component.r#type)
                 && *given != component.value
                 && is_checked(component.r#type)
             {
                 return Err(Error::AttributeValueInvalid);
             }
-            built.attributes.set(component.r#type, component.value);
+            if !row.rules.has(attribute::STATED) {
+                built.attributes.set(component.r#type, component.value);
+            }
         }
     }
     let local = origin == Origin::Generate;
@@ -172,6 +176,22 @@ pub fn complete_certificate(attributes: &mut Attributes) -> Result<()> {
     if let (Ok(public), None) = (public, attributes.value(AttributeType::PUBLIC_KEY_INFO)) {
         attributes.set(AttributeType::PUBLIC_KEY_INFO, bytes(public));
     }
+    Ok(())
+}
+
+/// Fills in what the daemon computes for domain parameters: their sizes, and where they came from.
+///
+/// # Errors
+/// `DomainParamsInvalid` for numbers that are no group.
+pub fn complete_parameters(built: &mut Built, origin: Origin) -> Result<()> {
+    let key_type = built.key_type()?;
+    let attributes = &mut built.attributes;
+    for (r#type, value) in field::sizes(key_type, &|r#type| attributes.value(r#type).cloned())? {
+        if attribute::attribute(r#type, ObjectClass::DOMAIN_PARAMETERS, Some(key_type)).is_some() {
+            attributes.set(r#type, value);
+        }
+    }
+    attributes.set(AttributeType::LOCAL, Value::Bool(origin == Origin::Generate));
     Ok(())
 }
 
@@ -239,17 +259,16 @@ fn merge(
         let row = attribute::attribute(r#type, class, key_type).ok_or(Error::AttributeTypeInvalid)?;
         check_kind(row, value)?;
         let before = current.value(r#type);
-        if before == Some(value) && !row.rules.has(attribute::DAEMON) && !row.rules.has(attribute::SENSITIVE)
-        {
-            continue;
-        }
         if row.rules.0 & allowed.0 & (attribute::MODIFIABLE.0 | attribute::COPY.0) == 0 {
             return Err(Error::AttributeReadOnly);
         }
         let (from, to) = (before == Some(&Value::Bool(true)), *value == Value::Bool(true));
-        if row.rules.has(attribute::STICKY_TRUE) && from && !to
-            || row.rules.has(attribute::STICKY_FALSE) && !from && to
-            || row.rules.has(attribute::SO_ONLY) && to && !so
+        // What may be changed in one direction is read-only once it was (footnotes 11 and 12), so that even the value
+        // that it has is refused; a copy may name it, because there it is no change.
+        let copying = allowed.has(attribute::COPY);
+        if row.rules.has(attribute::STICKY_TRUE) && from && !(to && copying)
+            || row.rules.has(attribute::STICKY_FALSE) && !from && !(!to && copying)
+            || row.rules.has(attribute::SO_ONLY) && to && !so && !from
         {
             return Err(Error::AttributeReadOnly);
         }

@@ -6,12 +6,13 @@ use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, RwLock};
 
-use claviger_protocol::AttributeType;
-use claviger_protocol::mechanism::MechanismRow;
+use claviger_protocol::mechanism::{self, MechanismRow};
 use claviger_protocol::template::{Attribute, Value};
+use claviger_protocol::{AttributeType, KeyType};
 
 use crate::builtin;
-use crate::error::Result;
+use crate::crypto::key::Key;
+use crate::error::{Error, Result};
 use crate::generation;
 use crate::kms::record::{KeyRing, Profile, Uid};
 use crate::lock;
@@ -70,6 +71,18 @@ impl Token {
     /// True when the token's profile has the mechanism.
     pub fn offers(&self, row: &MechanismRow) -> bool {
         self.functions(row) != 0
+    }
+
+    /// Whether the token's profile has keys of this type and size.
+    ///
+    /// # Errors
+    /// `KeySizeRange`; `CurveNotSupported` for a key on a curve.
+    pub fn check_size(&self, key_type: KeyType, key: &Key) -> Result<()> {
+        let secret = matches!(key, Key::Secret(_));
+        if secret || key.size_bits() >= mechanism::least_bits(key_type, self.profile().bit()) {
+            return Ok(());
+        }
+        Err(if key_type == KeyType::EC { Error::CurveNotSupported } else { Error::KeySizeRange })
     }
 
     /// The functions that accept the mechanism in the token's profile, as `CKF_*`; none when it has not.

@@ -108,6 +108,10 @@ pub const COPY: Rules = Rules(1 << 11);
 /// A usage flag, which decides what a key may be used for.
 pub const USAGE: Rules = Rules(1 << 12);
 
+/// A value that a template may state though objects do not have the attribute: it must be right and is not kept
+/// (`CKA_VALUE_LEN` of keys whose type has one length, which old clients state all the same).
+pub const STATED: Rules = Rules(1 << 13);
+
 /// Set by the daemon alone: forbidden to every function that makes an object.
 pub const DAEMON: Rules = CREATE_NOT.and(GENERATE_NOT).and(UNWRAP_NOT);
 
@@ -201,6 +205,8 @@ const ANY_LENGTH: &[KeyType] = &[
     KeyType::HKDF,
     KeyType::HOTP,
 ];
+/// Secret keys of one length that carry no `CKA_VALUE_LEN`.
+const NO_LENGTH: &[KeyType] = &[KeyType::DES, KeyType::DES2, KeyType::DES3, KeyType::SEED, KeyType::SM4];
 /// Secret keys of one length that carry `CKA_VALUE_LEN` all the same.
 const ONE_LENGTH: &[KeyType] = &[KeyType::CHACHA20, KeyType::POLY1305];
 
@@ -372,6 +378,7 @@ pub const ATTRIBUTES: &[AttributeRow] = &[
     ),
     row(A::VALUE_LEN, Kind::Ulong, SECRET, ANY_LENGTH, CREATE_NOT.and(GENERATE_MUST), Computed),
     row(A::VALUE_LEN, Kind::Ulong, SECRET, ONE_LENGTH, CREATE_NOT, Computed),
+    row(A::VALUE_LEN, Kind::Ulong, SECRET, NO_LENGTH, CREATE_NOT.and(STATED), Absent),
     // RSA (6.1.2, 6.1.3)
     row(A::MODULUS, Kind::Bytes, PUBLIC, RSA, CREATE_MUST.and(GENERATE_NOT), Computed),
     row(A::MODULUS_BITS, Kind::Ulong, PUBLIC, RSA, CREATE_NOT.and(GENERATE_MUST), Computed),

@@ -52,6 +52,25 @@ impl MechanismRow {
     }
 }
 
+impl MechanismRow {
+    /// The key sizes that it takes in a profile.
+    pub fn sizes_in(&self, profile: Profiles) -> (u64, u64) {
+        let least = self.key_types.first().map_or(0, |key_type| least_bits(*key_type, profile));
+        (self.key_sizes.0.max(least), self.key_sizes.1)
+    }
+}
+
+/// The least size in bits of a key pair of this type in a profile, where profiles differ: what NIST SP 800-131A
+/// disallows is for tests of old applications alone (RSA below 1024 bits, curves below 224), so `legacy` has it.
+pub fn least_bits(key_type: KeyType, profile: Profiles) -> u64 {
+    match key_type {
+        _ if profile == Profiles::LEGACY => 0,
+        KeyType::RSA => 1024,
+        KeyType::EC => 224,
+        _ => 0,
+    }
+}
+
 /// A set of token profiles (a ring has one; the admin sets it).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Profiles(pub u8);

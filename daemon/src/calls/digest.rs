@@ -46,20 +46,24 @@ impl Handle for DigestKey {
     fn handle(self, context: &Context<'_>) -> Result<()> {
         let session = context.session(self.session)?;
         let mut operations = lock::lock(&session.operations);
-        operation::update(&mut operations.digest, |operation| {
-            let object = context.object(&session, self.key).map_err(|_| Error::KeyHandleInvalid)?;
-            object.admit(Time::now())?;
-            if object.class != ObjectClass::SECRET_KEY {
-                return Err(Error::KeyIndigestible);
-            }
-            let key = object.key(&context.daemon.records)?;
-            let attributes = object.attributes();
-            let subject = Subject { attributes: &attributes, bits: key.size_bits() };
-            if !profile::may_digest(session.token.profile(), &subject) {
-                return Err(Error::KeyIndigestible);
-            }
-            operation.update_key(&key)
-        })
+        if operations.digest.is_none() {
+            return Err(Error::OperationNotInitialized);
+        }
+        // A key that cannot be digested leaves the digest as it was: of all functions that feed one, 5.12.4 alone does
+        // not say that an error ends it.
+        let object = context.object(&session, self.key).map_err(|_| Error::KeyHandleInvalid)?;
+        object.admit(Time::now())?;
+        if object.class != ObjectClass::SECRET_KEY {
+            return Err(Error::KeyIndigestible);
+        }
+        let key = object.key(&context.daemon.records)?;
+        let attributes = object.attributes();
+        let subject = Subject { attributes: &attributes, bits: key.size_bits() };
+        if !profile::may_digest(session.token.profile(), &subject) {
+            let short = subject.bits < profile::MIN_BITS;
+            return Err(if short { Error::KeySizeRange } else { Error::KeyIndigestible });
+        }
+        operation::update(&mut operations.digest, |operation| operation.update_key(&key))
     }
 }
 

@@ -69,6 +69,7 @@ impl Handle for GenerateKeyPair {
         context.check_may_keep(&session, &public.attributes)?;
         context.check_may_keep(&session, &private.attributes)?;
         let key = generate::pair(row, &|r#type| public.given.value(r#type).cloned())?;
+        session.token.check_size(key_type, &key)?;
         template::complete(&mut public, &key.public()?, Origin::Generate, Some(row.r#type))?;
         template::complete(&mut private, &key, Origin::Generate, Some(row.r#type))?;
         context.keep_pair(&session, public, private, key)
@@ -129,7 +130,9 @@ impl Handle for UnwrapKey {
         if length.is_some_and(|length| length != material.len() as u64) {
             return Err(Error::TemplateInconsistent);
         }
-        let key = Key::from_untrusted(class, key_type, &material).map_err(|_| Error::WrappedKeyInvalid)?;
+        let key = Key::from_untrusted(class, key_type, &material)
+            .and_then(|key| session.token.check_size(key_type, &key).map(|()| key))
+            .map_err(|_| Error::WrappedKeyInvalid)?;
         template::complete(&mut built, &key, Origin::Unwrap, None)?;
         Ok(context.keep(&session, built, Some(key), Origin::Unwrap)?.handle)
     }
@@ -341,7 +344,7 @@ fn domain_parameters(
     for (r#type, value) in field::parameters(key_type, &|r#type| built.given.value(r#type).cloned())? {
         built.attributes.set(r#type, value);
     }
-    built.attributes.set(AttributeType::LOCAL, Value::Bool(true));
+    template::complete_parameters(&mut built, Origin::Generate)?;
     Ok(context.keep(session, built, None, Origin::Generate)?.handle)
 }
 

@@ -180,6 +180,9 @@ impl Context<'_> {
             return Err(Error::MechanismInvalid);
         }
         let key = object.key(&self.daemon.records)?;
+        if let Some(key_type) = object.key_type {
+            session.token.check_size(key_type, &key).map_err(|_| Error::KeySizeRange)?;
+        }
         let awaits_login = attributes.is_true(AttributeType::ALWAYS_AUTHENTICATE);
         if let crate::object::Home::Version(cell) = &object.home {
             self.daemon.gate_use(cell, usage, self.application.peer.uid)?;

@@ -36,11 +36,17 @@ impl Handle for CreateObject {
         let key = if is_key(class) {
             let key_type = built.key_type()?;
             let key = Key::from_components(class, key_type, &|r#type| built.given.value(r#type).cloned())?;
+            session.token.check_size(key_type, &key).map_err(|error| match error {
+                Error::KeySizeRange => Error::AttributeValueInvalid,
+                error => error,
+            })?;
             template::complete(&mut built, &key, Origin::Create, None)?;
             Some(key)
         } else {
-            if class == ObjectClass::CERTIFICATE {
-                template::complete_certificate(&mut built.attributes)?;
+            match class {
+                ObjectClass::CERTIFICATE => template::complete_certificate(&mut built.attributes)?,
+                ObjectClass::DOMAIN_PARAMETERS => template::complete_parameters(&mut built, Origin::Create)?,
+                _ => {}
             }
             None
         };

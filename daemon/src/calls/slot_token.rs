@@ -4,7 +4,7 @@ use claviger_protocol::call::{
     GetMechanismInfo, GetMechanismList, GetSlotInfo, GetSlotList, GetTokenInfo, InitPin, InitToken,
     MechanismInfo, SetPin, SlotInfo, TokenInfo, WaitForSlotEvent,
 };
-use claviger_protocol::mechanism::{self, MECHANISMS};
+use claviger_protocol::mechanism::{self, MECHANISMS, Profiles};
 use claviger_protocol::{Bytes, MechanismType};
 
 use super::{Context, Handle};
@@ -66,7 +66,8 @@ impl Handle for GetMechanismInfo {
         let row = mechanism::mechanism(self.mechanism)
             .filter(|row| token.as_deref().is_none_or(|token| token.offers(row)))
             .ok_or(Error::MechanismInvalid)?;
-        let (min_key_size, max_key_size) = row.key_sizes;
+        let profile = token.as_ref().map_or(Profiles::STANDARD, |token| token.profile().bit());
+        let (min_key_size, max_key_size) = row.sizes_in(profile);
         let flags = token.map_or(row.flags, |token| token.functions(row));
         Ok(MechanismInfo { min_key_size, max_key_size, flags })
     }

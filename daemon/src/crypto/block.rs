@@ -112,9 +112,23 @@ impl Transform for Block {
         }
     }
 
+    fn check_length(&self, input: usize) -> Result<()> {
+        let whole = match (self.padded, self.direction) {
+            (true, Direction::Encrypt) => true,
+            (true, Direction::Decrypt) => input > 0 && input.is_multiple_of(self.block),
+            (false, _) => input.is_multiple_of(self.block),
+        };
+        match self.left {
+            _ if !whole => Err(self.direction.length_error()),
+            Some(left) if left < input as u128 => Err(Error::DataLenRange),
+            _ => Ok(()),
+        }
+    }
+
     fn update(&mut self, input: &[u8], output: &mut Vec<u8>) -> Result<()> {
         if let Some(left) = &mut self.left {
-            *left = left.checked_sub(input.len() as u128).ok_or(self.direction.length_error())?;
+            // In both directions (PKCS#11 3.2, 6.11.3).
+            *left = left.checked_sub(input.len() as u128).ok_or(Error::DataLenRange)?;
         }
         let given = self.update_length(input.len());
         self.context.cipher_update_vec(input, output)?;

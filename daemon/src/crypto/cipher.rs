@@ -52,6 +52,10 @@ pub(super) trait Transform: Send {
     fn finish_length(&self) -> usize;
     /// Most bytes that `one_shot` gives.
     fn one_shot_length(&self, input: usize) -> usize;
+    /// Whether `one_shot` may take so many bytes, for those that can tell before they see them.
+    fn check_length(&self, _input: usize) -> Result<()> {
+        Ok(())
+    }
     /// Takes more data.
     fn update(&mut self, input: &[u8], output: &mut Vec<u8>) -> Result<()>;
     /// Ends.
@@ -150,6 +154,12 @@ impl Cipher {
     /// Most bytes that [`Cipher::one_shot`] gives for `input` bytes; exact but where a padding is removed.
     pub fn one_shot_length(&self, input: usize) -> usize {
         self.transform.one_shot_length(input)
+    }
+
+    /// Whether [`Cipher::one_shot`] may take `input` bytes, as far as that can be told before it sees them.
+    /// `DataLenRange` or `EncryptedDataLenRange`.
+    pub fn check_length(&self, input: usize) -> Result<()> {
+        self.transform.check_length(input)
     }
 
     /// Takes more data. `DataLenRange` or `EncryptedDataLenRange` when it is too much; `KeyFunctionNotPermitted` for

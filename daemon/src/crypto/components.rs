@@ -118,9 +118,9 @@ fn rsa_private(get: Get) -> Result<Key> {
     };
     let e = match (optional(get, A::PUBLIC_EXPONENT)?, &primes) {
         (Some(e), _) => e,
-        // PKCS#11 lets a template leave the public exponent out, which only the primes can give back.
+        // PKCS#11 lets a template leave the public exponent out, which the primes give back, or a search.
         (None, Some((p, q))) => public_exponent(p, q, &d)?,
-        (None, None) => return Err(Error::TemplateIncomplete),
+        (None, None) => small_exponent(&n, &d)?,
     };
     let (p, q) = match primes {
         Some(primes) => primes,
@@ -190,6 +190,32 @@ fn public_exponent(p: &[u8], q: &[u8], d: &[u8]) -> Result<Bytes> {
     lcm.checked_div(&product, &gcd, &mut context).map_err(|_| Error::AttributeValueInvalid)?;
     e.mod_inverse(&*big(d)?, &lcm, &mut context).map_err(|_| Error::TemplateInconsistent)?;
     Ok(to_bytes(&e))
+}
+
+/// The odd `e` up to 2^16 + 1 with (2^`d`)^`e` = 2 mod `n`: without the primes there is only trying, and no key in use
+/// has a larger one. `TemplateIncomplete` when there is none.
+fn small_exponent(n: &[u8], d: &[u8]) -> Result<Bytes> {
+    const LARGEST: u32 = 65537;
+    let mut context = BigNumContext::new_secure()?;
+    let (n, mut d) = (big(n)?, big(d)?);
+    if d >= n {
+        return Err(Error::TemplateInconsistent);
+    }
+    d.set_const_time();
+    let two = BigNum::from_u32(2)?;
+    let mut power = BigNum::new_secure()?;
+    power.mod_exp(&two, &d, &n, &mut context)?;
+    let mut square = BigNum::new_secure()?;
+    square.mod_sqr(&power, &n, &mut context)?;
+    for e in (3..=LARGEST).step_by(2) {
+        let mut next = BigNum::new_secure()?;
+        next.mod_mul(&power, &square, &n, &mut context)?;
+        power = next;
+        if power == two {
+            return Ok(to_bytes(&BigNum::from_u32(e)?));
+        }
+    }
+    Err(Error::TemplateIncomplete)
 }
 
 /// `d` mod p - 1, `d` mod q - 1 and `q`^-1 mod p (RFC 8017, 3.2)

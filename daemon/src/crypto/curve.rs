@@ -19,8 +19,8 @@ pub struct Curve {
     pub name: &'static str,
     /// `CKA_EC_PARAMS` as we give it: the object identifier in DER.
     pub oid: &'static [u8],
-    /// Other object identifiers that mean it.
-    other_oids: &'static [&'static [u8]],
+    /// Other parameters that mean it, as some clients spell them.
+    other_params: &'static [&'static [u8]],
     /// Names that a `PrintableString` may give it.
     names: &'static [&'static str],
     /// Its size in bits, in the sense of the mechanism table.
@@ -39,11 +39,11 @@ const fn weierstrass(
     nid: Nid,
 ) -> Curve {
     let field = bits.div_ceil(8) as usize;
-    Curve { kind: CurveKind::Weierstrass, name, oid, other_oids: &[], names, bits, field, nid }
+    Curve { kind: CurveKind::Weierstrass, name, oid, other_params: &[], names, bits, field, nid }
 }
 
-/// Curves over prime fields of at least 224 bits; smaller ones are below every current recommendation
-/// (SP 800-186). Edwards and Montgomery curves have the identifiers of RFC 8410, and the older ones that
+/// Curves over prime fields. Those of less than 224 bits are below every current recommendation (SP 800-186), so that
+/// only the profile `legacy` has them. Edwards and Montgomery curves have the identifiers of RFC 8410, and the older ones that
 /// PKCS#11 3.0 took from GnuPG.
 pub const CURVES: &[Curve] = &[
     weierstrass(
@@ -56,6 +56,15 @@ pub const CURVES: &[Curve] = &[
     weierstrass("secp384r1", &["P-384"], b"\x06\x05\x2b\x81\x04\x00\x22", 384, Nid::SECP384R1),
     weierstrass("secp521r1", &["P-521"], b"\x06\x05\x2b\x81\x04\x00\x23", 521, Nid::SECP521R1),
     weierstrass("secp224r1", &["P-224"], b"\x06\x05\x2b\x81\x04\x00\x21", 224, Nid::SECP224R1),
+    weierstrass(
+        "prime192v1",
+        &["secp192r1", "P-192"],
+        b"\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x01",
+        192,
+        Nid::X9_62_PRIME192V1,
+    ),
+    weierstrass("secp192k1", &[], b"\x06\x05\x2b\x81\x04\x00\x1f", 192, Nid::SECP192K1),
+    weierstrass("brainpoolP192r1", &[], &brainpool(3), 192, Nid::BRAINPOOL_P192R1),
     weierstrass("secp224k1", &[], b"\x06\x05\x2b\x81\x04\x00\x20", 224, Nid::SECP224K1),
     weierstrass("secp256k1", &[], b"\x06\x05\x2b\x81\x04\x00\x0a", 256, Nid::SECP256K1),
     weierstrass("brainpoolP224r1", &[], &brainpool(5), 224, Nid::BRAINPOOL_P224R1),
@@ -72,7 +81,7 @@ pub const CURVES: &[Curve] = &[
         kind: CurveKind::Edwards,
         name: "ED25519",
         oid: b"\x06\x03\x2b\x65\x70",
-        other_oids: &[b"\x06\x09\x2b\x06\x01\x04\x01\xda\x47\x0f\x01"],
+        other_params: &[b"\x06\x09\x2b\x06\x01\x04\x01\xda\x47\x0f\x01"],
         names: &["edwards25519"],
         bits: 255,
         field: 32,
@@ -82,7 +91,7 @@ pub const CURVES: &[Curve] = &[
         kind: CurveKind::Edwards,
         name: "ED448",
         oid: b"\x06\x03\x2b\x65\x71",
-        other_oids: &[],
+        other_params: &[],
         names: &["edwards448"],
         bits: 448,
         field: 57,
@@ -92,7 +101,11 @@ pub const CURVES: &[Curve] = &[
         kind: CurveKind::Montgomery,
         name: "X25519",
         oid: b"\x06\x03\x2b\x65\x6e",
-        other_oids: &[b"\x06\x0a\x2b\x06\x01\x04\x01\x97\x55\x01\x05\x01"],
+        other_params: &[
+            b"\x06\x0a\x2b\x06\x01\x04\x01\x97\x55\x01\x05\x01",
+            // The name as pkcs11-tool 0.23 sends it, its length one too much.
+            b"\x13\x0bcurve25519",
+        ],
         names: &["curve25519"],
         bits: 255,
         field: 32,
@@ -102,7 +115,7 @@ pub const CURVES: &[Curve] = &[
         kind: CurveKind::Montgomery,
         name: "X448",
         oid: b"\x06\x03\x2b\x65\x6f",
-        other_oids: &[],
+        other_params: &[],
         names: &["curve448"],
         bits: 448,
         field: 56,
@@ -121,9 +134,12 @@ impl Curve {
     /// `DomainParamsInvalid` when `params` is not DER; `CurveNotSupported` for curves not in the table, explicit
     /// parameters and `implicitCurve`.
     pub fn from_params(params: &[u8]) -> Result<&'static Curve> {
+        if let Some(curve) = CURVES.iter().find(|curve| curve.other_params.contains(&params)) {
+            return Ok(curve);
+        }
         let (tag, content) = der::element(params).ok_or(Error::DomainParamsInvalid)?;
         let found = match tag {
-            der::OID => CURVES.iter().find(|curve| curve.oid == params || curve.other_oids.contains(&params)),
+            der::OID => CURVES.iter().find(|curve| curve.oid == params),
             der::PRINTABLE_STRING => CURVES.iter().find(|curve| curve.is_named(content)),
             der::NULL | der::SEQUENCE => None,
             _ => return Err(Error::DomainParamsInvalid),
@@ -273,6 +289,9 @@ mod tests {
         let gnupg = b"\x06\x09\x2b\x06\x01\x04\x01\xda\x47\x0f\x01";
         assert_eq!(Curve::from_params(gnupg).unwrap().name, "ED25519");
         assert_eq!(Curve::from_params(b"\x13\x0cedwards25519").unwrap().name, "ED25519");
+        for params in [&b"\x13\x0acurve25519"[..], b"\x13\x0bcurve25519", b"\x13\x06X25519"] {
+            assert_eq!(Curve::from_params(params).unwrap().name, "X25519");
+        }
         for unsupported in [&b"\x05\x00"[..], b"\x30\x00", b"\x06\x05\x2b\x81\x04\x00\x01", b"\x13\x04nope"] {
             assert_eq!(Curve::from_params(unsupported).err(), Some(Error::CurveNotSupported));
         }

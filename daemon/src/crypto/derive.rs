@@ -191,6 +191,10 @@ fn one(row: &MechanismRow, params: &Params, base: &Key, further: FurtherKey, wan
                 Error::DataLenRange => Error::MechanismParamInvalid,
                 error => error,
             })?;
+            // The data, which is too short, is part of the parameter here.
+            if wanted.fixed_length()?.is_some_and(|length| length > value.len()) {
+                return Err(Error::MechanismParamInvalid);
+            }
             wanted.first_of(&value)
         }
         _ => Err(Error::MechanismInvalid),

@@ -99,12 +99,25 @@ pub fn parameters(key_type: KeyType, get: Get) -> Result<Vec<(A, Value)>> {
         _ => return Err(Error::KeySizeRange),
     };
     let [prime, subprime, base] = ffi::field_group(bits as u32, order)?;
-    Ok(vec![
-        (A::PRIME, bytes(prime)),
-        (A::SUBPRIME, bytes(subprime)),
-        (A::BASE, bytes(base)),
-        (A::SUBPRIME_BITS, Value::Ulong(u64::from(order))),
-    ])
+    Ok(vec![(A::PRIME, bytes(prime)), (A::SUBPRIME, bytes(subprime)), (A::BASE, bytes(base))])
+}
+
+/// The sizes of the group that attributes give, in bits: of the prime and, where the key type has it, of the order.
+///
+/// `TemplateIncomplete`, `DomainParamsInvalid`; `AttributeValueInvalid` for a key type without such groups.
+pub fn sizes(key_type: KeyType, get: Get) -> Result<Vec<(A, Value)>> {
+    if !is_field(key_type) {
+        return Err(Error::AttributeValueInvalid);
+    }
+    let group = Group::new(key_type, get)?;
+    let bits = |number: &[u8]| -> Result<Value> {
+        Ok(Value::Ulong(u64::try_from(BigNum::from_slice(number)?.num_bits()).unwrap_or(0)))
+    };
+    let mut sizes = vec![(A::PRIME_BITS, bits(&group.prime)?)];
+    if let Some(subprime) = &group.subprime {
+        sizes.push((A::SUBPRIME_BITS, bits(subprime)?));
+    }
+    Ok(sizes)
 }
 
 /// A new pair over the group that a template gives. `TemplateIncomplete`, `DomainParamsInvalid`.

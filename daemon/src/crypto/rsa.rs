@@ -18,6 +18,9 @@ use crate::error::{Error, Result};
 /// Bytes that PKCS #1 v1.5 padding takes at least (RFC 8017, 7.2.1 and 9.2).
 const PKCS1_OVERHEAD: usize = 11;
 
+/// Bytes that a `DigestInfo` is longer than its digest: 19 for the hashes that can be too long for a key (RFC 8017, 9.2).
+const DIGEST_INFO_OVERHEAD: usize = 19;
+
 /// A signature padding.
 pub enum SignaturePadding {
     /// RSASSA-PKCS1-v1_5; without a hash what is signed is the `DigestInfo`, or whatever the caller takes for one.
@@ -44,7 +47,14 @@ impl SignaturePadding {
         key: &PKeyRef<T>,
     ) -> Result<(SignaturePadding, Option<Hash>)> {
         match (row.recipe, params) {
-            (Recipe::RsaPkcs(hash), Params::None) => Ok((SignaturePadding::Pkcs1(hash), hash)),
+            (Recipe::RsaPkcs(hash), Params::None) => {
+                // RFC 8017, 9.2, step 3.
+                let digest_info = hash.map_or(0, |hash| hash_row(hash).length + DIGEST_INFO_OVERHEAD);
+                if digest_info + PKCS1_OVERHEAD > key.size() {
+                    return Err(Error::KeySizeRange);
+                }
+                Ok((SignaturePadding::Pkcs1(hash), hash))
+            }
             (Recipe::RsaX509, Params::None) => Ok((SignaturePadding::None, None)),
             (Recipe::RsaPss(prehash), Params::Pss { hash, mgf, salt_len }) => {
                 let hash = hash_of_rsa(*hash).ok_or(Error::MechanismParamInvalid)?;

@@ -74,14 +74,14 @@ const WRAP_UNWRAP: u64 = WRAP | UNWRAP;
 /// Named curves over prime fields, points uncompressed.
 const CURVES: u64 = EC_F_P | EC_OID | EC_UNCOMPRESS | EC_CURVENAME;
 
-/// RSA modulus sizes, in bits.
-pub const RSA_BITS: (u64, u64) = (1024, 8192);
+/// RSA modulus sizes, in bits; [`MechanismRow::sizes_in`] says from where on in each profile.
+pub const RSA_BITS: (u64, u64) = (512, 8192);
 /// Sizes of the prime of DSA and Diffie-Hellman keys, in bits.
 pub const FIELD_BITS: (u64, u64) = (1024, 8192);
 /// Sizes of the prime of groups that FIPS 186-4 (4.2) generates, in bits.
 const DSA_BITS: (u64, u64) = (1024, 3072);
-/// Curve sizes, in bits.
-const EC_BITS: (u64, u64) = (224, 521);
+/// Curve sizes, in bits; as with RSA.
+const EC_BITS: (u64, u64) = (192, 521);
 /// Edwards and Montgomery curve sizes, in bits.
 const EDWARDS_BITS: (u64, u64) = (255, 448);
 /// AES key sizes, in bytes.
@@ -159,6 +159,11 @@ const fn hmacs(
             profiles,
         ),
     ]
+}
+
+/// The same row in `legacy` alone.
+const fn in_legacy(row: MechanismRow) -> MechanismRow {
+    MechanismRow { profiles: LEGACY, ..row }
 }
 
 const fn rsa_sign(r#type: MechanismType, hash: Hash) -> MechanismRow {
@@ -302,6 +307,8 @@ const RSA_ROWS: &[MechanismRow] = &[
     ),
     row(M::RSA_PKCS_OAEP, Recipe::RsaOaep, RSA, RSA_BITS, ENCRYPT_DECRYPT | WRAP_UNWRAP, Shape::Oaep, ALL),
     row(M::RSA_PKCS_PSS, Recipe::RsaPss(None), RSA, RSA_BITS, SIGN_VERIFY, Shape::Pss, ALL),
+    in_legacy(rsa_sign(M::MD5_RSA_PKCS, Hash::Md5)),
+    in_legacy(rsa_sign(M::RIPEMD160_RSA_PKCS, Hash::Ripemd160)),
     rsa_sign(M::SHA1_RSA_PKCS, Hash::Sha1),
     rsa_sign(M::SHA224_RSA_PKCS, Hash::Sha224),
     rsa_sign(M::SHA256_RSA_PKCS, Hash::Sha256),

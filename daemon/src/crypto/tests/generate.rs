@@ -44,7 +44,7 @@ fn rsa_keys() {
         let result = pair(M::RSA_PKCS_KEY_PAIR_GEN, vec![bits.clone(), exponent(e)]);
         assert_eq!(result.err(), Some(Error::AttributeValueInvalid), "{e:?}");
     }
-    for wrong in [0, 512, 1023, 8193, u64::MAX] {
+    for wrong in [0, 511, 8193, u64::MAX] {
         let result = pair(M::RSA_PKCS_KEY_PAIR_GEN, vec![(A::MODULUS_BITS, Value::Ulong(wrong))]);
         assert_eq!(result.err(), Some(Error::KeySizeRange));
     }

@@ -83,6 +83,7 @@ fn an_rsa_key_comes_back_from_any_sufficient_components() {
         &[A::PRIME_2],
         &[A::COEFFICIENT],
         &[A::EXPONENT_1, A::EXPONENT_2, A::COEFFICIENT],
+        &[A::PUBLIC_EXPONENT, A::PRIME_1],
     ] {
         let key = create_private(without(&all, dropped)).unwrap();
         assert_eq!(key.public().unwrap().to_material().unwrap(), public.to_material().unwrap());
@@ -97,7 +98,7 @@ fn an_rsa_key_comes_back_from_any_sufficient_components() {
     // The primes give back a public exponent that was left out.
     let key = create_private(without(&all, &[A::PUBLIC_EXPONENT])).unwrap();
     assert_eq!(key.to_material().unwrap(), material);
-    for missing in [&[A::MODULUS][..], &[A::PRIVATE_EXPONENT], &[A::PUBLIC_EXPONENT, A::PRIME_1]] {
+    for missing in [&[A::MODULUS][..], &[A::PRIVATE_EXPONENT]] {
         assert_eq!(create_private(without(&all, missing)).err(), Some(Error::TemplateIncomplete));
     }
     let five = bytes(&[5]);
@@ -113,7 +114,14 @@ fn an_rsa_key_comes_back_from_any_sufficient_components() {
         let wrong = without(&with(&all, r#type, five.clone()), dropped);
         assert_eq!(create_private(wrong).err(), Some(Error::TemplateInconsistent), "{type}");
     }
-    for value in [bytes(&[]), Value::Bool(true), bytes(&[0xff; 64]), bytes(&vec![0xff; 1025])] {
+    let no_pair =
+        without(&with(&all, A::PRIVATE_EXPONENT, bytes(&[5])), &[A::PUBLIC_EXPONENT, A::PRIME_1, A::PRIME_2]);
+    assert_eq!(
+        create_private(no_pair).err(),
+        Some(Error::TemplateIncomplete),
+        "no public exponent goes with it"
+    );
+    for value in [bytes(&[]), Value::Bool(true), bytes(&[0xff; 63]), bytes(&vec![0xff; 1025])] {
         assert_eq!(create_private(with(&all, A::MODULUS, value)).err(), Some(Error::AttributeValueInvalid));
     }
 }
@@ -142,7 +150,7 @@ fn an_rsa_public_key_is_checked() {
     let mut even = n.to_vec();
     *even.last_mut().unwrap() &= 0xfe;
     assert_eq!(create_public(&bytes(&even), &[1, 0, 1]).err(), Some(Error::AttributeValueInvalid));
-    assert_eq!(create_public(&bytes(&n[..100]), &[1, 0, 1]).err(), Some(Error::AttributeValueInvalid));
+    assert_eq!(create_public(&bytes(&n[..63]), &[1, 0, 1]).err(), Some(Error::AttributeValueInvalid));
     let get = vec![(A::MODULUS, bytes(&n))];
     assert_eq!(create(ObjectClass::PUBLIC_KEY, KeyType::RSA, get).err(), Some(Error::TemplateIncomplete));
 }
@@ -268,11 +276,12 @@ fn untrusted_keys_are_checked() {
     let broken = openssl::pkey::PKey::from_rsa(broken.unwrap()).unwrap().private_key_to_pkcs8().unwrap();
     let result = Key::from_untrusted(ObjectClass::PRIVATE_KEY, KeyType::RSA, &broken);
     assert_eq!(result.err(), Some(Error::AttributeValueInvalid));
-    let small = openssl::pkey::PKey::from_rsa(openssl::rsa::Rsa::generate(512).unwrap()).unwrap();
-    let small = small.private_key_to_pkcs8().unwrap();
-    let result = Key::from_untrusted(ObjectClass::PRIVATE_KEY, KeyType::RSA, &small);
+    let number = |bytes: &[u8]| openssl::bn::BigNum::from_slice(bytes).unwrap();
+    let small = openssl::rsa::Rsa::from_public_components(number(&[0xff; 63]), number(&[1, 0, 1]));
+    let small = openssl::pkey::PKey::from_rsa(small.unwrap()).unwrap().public_key_to_der().unwrap();
+    let result = Key::from_untrusted(ObjectClass::PUBLIC_KEY, KeyType::RSA, &small);
     assert_eq!(result.err(), Some(Error::KeySizeRange));
-    let other = openssl::pkey::PKey::ec_gen("prime192v1").unwrap().private_key_to_pkcs8().unwrap();
+    let other = openssl::pkey::PKey::ec_gen("secp160r1").unwrap().private_key_to_pkcs8().unwrap();
     let result = Key::from_untrusted(ObjectClass::PRIVATE_KEY, KeyType::EC, &other);
     assert_eq!(result.err(), Some(Error::CurveNotSupported));
 }
