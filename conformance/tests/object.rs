@@ -355,13 +355,31 @@ fn destroying_a_token_key_does_what_the_ring_says() {
         ]);
         assert_eq!(versions[0]["state"], state, "{policy}");
         let left = raw.find(session, &[label("pair")]).unwrap();
-        assert_eq!(left.len(), if policy == "deny" { 2 } else { 0 }, "{policy}: both halves go together");
-        if policy != "deny" {
-            assert_eq!(raw.attribute(session, private, A::LABEL), Err(Rv::OBJECT_HANDLE_INVALID));
-            assert_eq!(raw.attribute(session, public, A::LABEL), Err(Rv::OBJECT_HANDLE_INVALID));
-            // The label is free again, for another key.
-            assert!(setup.app.ec(session, curve::P256, &on_token("pair")).is_ok());
+        if policy == "deny" {
+            assert_eq!(left.len(), 2);
+            continue;
         }
+        assert_eq!(raw.attribute(session, private, A::LABEL), Err(Rv::OBJECT_HANDLE_INVALID));
+        // The public half was not asked to go: it still verifies, and is an object of its own.
+        assert_eq!(left, [public], "{policy}");
+        raw.start(Operation::Verify, session, Some(&M::ECDSA.into()), public).unwrap();
+        assert_eq!(raw.verify(session, &[1; 32], &[1; 64]), Err(Rv::SIGNATURE_INVALID));
+        if policy == "schedule" {
+            let version =
+                ["keys", "versions", "restore", "1", "--keyring", &setup.ring.name, "--key", "pair"];
+            setup.daemon.admin().json(version);
+            let back = raw.find(session, &[label("pair")]).unwrap();
+            assert_eq!(back.len(), 2, "restored with both halves, and the public one is not there twice");
+            assert!(!back.contains(&public));
+            for object in back {
+                raw.destroy_object(session, object).unwrap();
+            }
+        } else {
+            assert_eq!(raw.destroy_object(session, public), Ok(()));
+        }
+        assert_eq!(raw.find(session, &[label("pair")]), Ok(vec![]));
+        // The label is free again, for another key.
+        assert!(setup.app.ec(session, curve::P256, &on_token("pair")).is_ok());
     }
 }
 

@@ -153,7 +153,21 @@ fn logout_takes_private_objects_away() {
     assert_eq!(raw.find(session, &[]), Ok(vec![public]));
     raw.login(session, user::USER, Some(ring.user_pin.as_bytes())).unwrap();
     assert_eq!(raw.attribute(session, private_session, A::LABEL), Err(Rv::OBJECT_HANDLE_INVALID));
-    assert_eq!(raw.attribute(session, private_token, A::LABEL), Ok(b"private token".to_vec()));
+    // Even if a user is later logged back in, those handles remain invalid (PKCS#11 3.2, 5.6.10).
+    assert_eq!(raw.attribute(session, private_token, A::LABEL), Err(Rv::OBJECT_HANDLE_INVALID));
+    let found = raw.find(session, &[label("private token")]).unwrap();
+    assert_eq!(found.len(), 1);
+    assert_ne!(found[0], private_token);
+    raw.start(Operation::Encrypt, session, Some(&M::AES_ECB.into()), found[0]).unwrap();
+    assert_eq!(raw.one_shot(Operation::Encrypt, session, &[0; 16], Room::Bytes(16)).unwrap().len(), 16);
+    let made = setup.app.aes(session, 16, &on_token("made after")).unwrap();
+    assert_eq!(raw.find(session, &[label("made after")]), Ok(vec![made]));
+    assert_eq!(raw.destroy_object(session, found[0]), Ok(()));
+    // Another application has its own logouts.
+    let other = Application::on(setup.daemon);
+    let theirs = other.login(ring);
+    assert_eq!(other.raw.find(theirs, &[label("made after")]).unwrap().len(), 1);
+    assert_eq!(other.raw.attribute(theirs, made, A::LABEL), Err(Rv::OBJECT_HANDLE_INVALID));
 }
 
 #[test]

@@ -52,6 +52,8 @@ pub struct Application {
     ended: AtomicBool,
     sessions: RwLock<HashMap<u64, Arc<Session>>>,
     logins: RwLock<HashMap<u64, User>>,
+    /// How often `C_Logout` was called, by slot.
+    logouts: RwLock<HashMap<u64, u64>>,
     objects: RwLock<HashMap<u64, Arc<Object>>>,
     /// Slots whose tokens `C_WaitForSlotEvent` has told of, or that were there from the start.
     known_slots: Mutex<Vec<u64>>,
@@ -81,6 +83,7 @@ impl Applications {
             ended: AtomicBool::new(false),
             sessions: RwLock::default(),
             logins: RwLock::default(),
+            logouts: RwLock::default(),
             objects: RwLock::default(),
             known_slots: Mutex::new(slots),
         });
@@ -274,9 +277,16 @@ impl Application {
         }
     }
 
-    /// Logs out: private session objects go, and operations on private keys end.
+    /// How often `C_Logout` was called on a slot.
+    pub fn logouts(&self, slot: u64) -> u64 {
+        lock::read(&self.logouts).get(&slot).copied().unwrap_or(0)
+    }
+
+    /// Logs out: private session objects go, handles of private token objects become invalid, and operations on private
+    /// keys end.
     pub fn log_out(&self, slot: u64) {
         lock::write(&self.logins).remove(&slot);
+        *lock::write(&self.logouts).entry(slot).or_default() += 1;
         self.drop_objects(|object| is_on(object, slot) && object.is_private());
         // A call in one of them may want any other lock of the application, so none is held here.
         let sessions: Vec<_> =

@@ -29,6 +29,24 @@ impl Handles {
     }
 }
 
+/// Where the number of logouts stands in the handle of a private token object, above all handles of the store and below
+/// [`SESSION_BASE`].
+const LOGOUTS_SHIFT: u32 = 48;
+/// Logouts are counted modulo this.
+const MOST_LOGOUTS: u64 = 1 << 14;
+
+/// The handle that an application is given for a private token object after so many logouts: `C_Logout` makes private
+/// handles invalid for good (PKCS#11 3.2, 5.6.10), and the store's handle stays the same for ever. Before the first
+/// logout they are the same.
+pub fn shown(stored: u64, logouts: u64) -> u64 {
+    stored | (logouts % MOST_LOGOUTS) << LOGOUTS_SHIFT
+}
+
+/// The store's handle in the handle of a token object that an application gives.
+pub fn stored(shown: u64) -> u64 {
+    shown & ((1 << LOGOUTS_SHIFT) - 1)
+}
+
 /// The token-object handle after `last`.
 pub fn after(last: u64) -> u64 {
     let mut next = last + 1;
@@ -41,6 +59,16 @@ pub fn after(last: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_logout_changes_what_is_shown_and_not_what_is_stored() {
+        assert_eq!(shown(123, 0), 123);
+        for logouts in [0, 1, 2, MOST_LOGOUTS - 1] {
+            assert_eq!(stored(shown(123, logouts)), 123);
+            assert!(shown((1 << LOGOUTS_SHIFT) - 1, logouts) < SESSION_BASE);
+            assert_ne!(shown(123, logouts), shown(123, logouts + 1));
+        }
+    }
 
     #[test]
     fn handles_that_cannot_exist_are_skipped() {

@@ -48,7 +48,8 @@ impl Handle for GenerateKey {
             _ => return Err(Error::MechanismParamInvalid),
         };
         template::complete(&mut built, &key, Origin::Generate, Some(row.r#type))?;
-        Ok(context.keep(&session, built, Some(key), Origin::Generate)?.handle)
+        let object = context.keep(&session, built, Some(key), Origin::Generate)?;
+        Ok(context.handle(&session, &object))
     }
 }
 
@@ -134,7 +135,8 @@ impl Handle for UnwrapKey {
             .and_then(|key| session.token.check_size(key_type, &key).map(|()| key))
             .map_err(|_| Error::WrappedKeyInvalid)?;
         template::complete(&mut built, &key, Origin::Unwrap, None)?;
-        Ok(context.keep(&session, built, Some(key), Origin::Unwrap)?.handle)
+        let object = context.keep(&session, built, Some(key), Origin::Unwrap)?;
+        Ok(context.handle(&session, &object))
     }
 }
 
@@ -210,7 +212,7 @@ impl Derivation<'_> {
                 }
             }
         }
-        Ok(kept.iter().map(|object| object.handle).collect())
+        Ok(kept.iter().map(|object| self.context.handle(self.session, object)).collect())
     }
 
     fn public_key(&self, templates: Vec<Template>) -> Result<Vec<u64>> {
@@ -224,7 +226,8 @@ impl Derivation<'_> {
             return Err(Error::TemplateInconsistent);
         }
         template::complete(&mut built, &key, Origin::Derive, None)?;
-        Ok(vec![self.context.keep(self.session, built, Some(key), Origin::Derive)?.handle])
+        let object = self.context.keep(self.session, built, Some(key), Origin::Derive)?;
+        Ok(vec![self.context.handle(self.session, &object)])
     }
 
     /// `CKM_HKDF_DATA` makes a data object, whose length the template gives as a key's.
@@ -245,7 +248,8 @@ impl Derivation<'_> {
         let further = |handle| self.further_key(handle).map(|(_, key)| key);
         let value = derive::data(self.row, params, &self.base.key, &further, length)?;
         built.attributes.set(AttributeType::VALUE, bytes(value.to_vec()));
-        Ok(vec![self.context.keep(self.session, built, None, Origin::Derive)?.handle])
+        let object = self.context.keep(self.session, built, None, Origin::Derive)?;
+        Ok(vec![self.context.handle(self.session, &object)])
     }
 
     /// Reads a template, with what the base key's `CKA_DERIVE_TEMPLATE` demands and what is implied when it is
@@ -345,7 +349,8 @@ fn domain_parameters(
         built.attributes.set(r#type, value);
     }
     template::complete_parameters(&mut built, Origin::Generate)?;
-    Ok(context.keep(session, built, None, Origin::Generate)?.handle)
+    let object = context.keep(session, built, None, Origin::Generate)?;
+    Ok(context.handle(session, &object))
 }
 
 /// The type of the keys that a generating mechanism makes.

@@ -26,6 +26,7 @@ use crate::application::{Application, User};
 use crate::audit::{Principal, Use};
 use crate::daemon::Daemon;
 use crate::error::{Error, Result};
+use crate::handle;
 use crate::kms::time::Time;
 use crate::object::Object;
 use crate::operation::KeyUse;
@@ -97,13 +98,23 @@ impl Context<'_> {
                 object
             }
             Some(_) => return Err(Error::ObjectHandleInvalid),
-            None => match session.token.object(handle) {
-                Some(object) => object,
+            None => match session.token.object(handle::stored(handle)) {
+                Some(object) if self.handle(session, &object) == handle => object,
+                Some(_) => return Err(Error::ObjectHandleInvalid),
                 None => builtin_object(session, handle)?,
             },
         };
         let visible = object.is_visible(Time::now()) && (!object.is_private() || self.is_user(session));
         if visible { Ok(object) } else { Err(Error::ObjectHandleInvalid) }
+    }
+
+    /// The handle by which the application knows an object.
+    pub fn handle(&self, session: &Session, object: &Object) -> u64 {
+        if object.is_token() && object.is_private() {
+            handle::shown(object.handle, self.application.logouts(session.slot))
+        } else {
+            object.handle
+        }
     }
 
     /// A mechanism as the session's token offers it for a function, given by its `CKF_*` flag.

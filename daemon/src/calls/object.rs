@@ -50,7 +50,8 @@ impl Handle for CreateObject {
             }
             None
         };
-        Ok(context.keep(&session, built, key, Origin::Create)?.handle)
+        let object = context.keep(&session, built, key, Origin::Create)?;
+        Ok(context.handle(&session, &object))
     }
 }
 
@@ -74,7 +75,8 @@ impl Handle for CopyObject {
             context.check_may_keep(&session, &built.attributes)?;
             return Ok(context.keep_in_session(&session, built.attributes, key, origin)?.handle);
         }
-        Ok(context.keep_shared(&session, built, key, Origin::Create)?.handle)
+        let copy = context.keep_shared(&session, built, key, Origin::Create)?;
+        Ok(context.handle(&session, &copy))
     }
 }
 
@@ -179,7 +181,7 @@ impl Handle for FindFirst {
             if takes {
                 let template = described(object);
                 bytes += template.iter().map(size_of_value).sum::<usize>();
-                objects.push((object.handle, template));
+                objects.push((context.handle(&session, object), template));
             }
             takes
         })?;
@@ -202,7 +204,7 @@ fn search(
     let mut rest = VecDeque::new();
     let mut found = |object: &Object| {
         if !rest.is_empty() || !take(object) {
-            rest.push_back(object.handle);
+            rest.push_back(context.handle(session, object));
         }
     };
     let candidates = match builtin::wanted_class(template) {
@@ -349,14 +351,14 @@ impl Context<'_> {
             let new = Pkcs11Key { objects, key: &key, generated: true };
             let objects = self.daemon.create_pkcs11_key(&session.token, new)?;
             return match objects.as_slice() {
-                [private, public] => Ok((public.handle, private.handle)),
+                [private, public] => Ok((self.handle(session, public), self.handle(session, private))),
                 _ => Err(Error::ObjectHandleInvalid),
             };
         }
         let public_key = key.public()?;
         let private = self.keep(session, private, Some(key), Origin::Generate)?;
         let public = self.keep(session, public, Some(public_key), Origin::Generate)?;
-        Ok((public.handle, private.handle))
+        Ok((self.handle(session, &public), self.handle(session, &private)))
     }
 
     /// Admits a change to an object: what the admin made is not for those without a PIN, public or not.

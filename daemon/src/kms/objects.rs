@@ -175,8 +175,8 @@ impl Daemon {
         Ok(())
     }
 
-    /// `C_DestroyObject` on a token object. A key's version goes the way its ring says; the public half of a
-    /// pair is only hidden.
+    /// `C_DestroyObject` on a token object. A key's version goes the way its ring says, and the public half of a pair
+    /// stays; the public half itself is only hidden.
     ///
     /// # Errors
     /// `ActionProhibited` when the ring denies it, else what the store says.
@@ -194,12 +194,53 @@ impl Daemon {
             Home::Version(cell) if object.class == ObjectClass::PUBLIC_KEY => {
                 self.hide_object(token, cell, object)
             }
-            Home::Version(cell) => match token.ring().p11_destroy {
-                P11Destroy::Schedule => self.transition(cell, Transition::Destroy, Time::now()),
-                P11Destroy::Immediate => self.destroy_now(cell, Time::now()),
-                P11Destroy::Deny => Err(Error::ActionProhibited),
-            },
+            Home::Version(cell) => {
+                let policy = token.ring().p11_destroy;
+                if policy == P11Destroy::Deny {
+                    return Err(Error::ActionProhibited);
+                }
+                self.check_may_destroy(cell, Time::now())?;
+                self.detach_public(token, cell)?;
+                match policy {
+                    P11Destroy::Schedule => self.transition(cell, Transition::Destroy, Time::now()),
+                    _ => self.destroy_now(cell, Time::now()),
+                }
+            }
         }
+    }
+
+    /// Makes the public half of a pair an object of its own, with the same handle: an application that destroys the
+    /// private half has not asked for the other one to go (PKCS#11 3.2, 5.7.3), and destroys it next.
+    fn detach_public(&self, token: &Token, cell: &Arc<VersionCell>) -> Result<()> {
+        let _writer = self.catalog.write();
+        let mut version = Version::clone(&cell.record());
+        let is_public =
+            |stored: &&mut StoredObject| stored.class == ObjectClass::PUBLIC_KEY && !stored.hidden;
+        let Some(stored) = version.objects.iter_mut().find(is_public) else { return Ok(()) };
+        let record = PlainObject { ring: token.uid, object: stored.clone() };
+        stored.hidden = true;
+        version.etag += 1;
+        let mut change = Change::new();
+        change.put(Tree::Version, version.uid, &version)?;
+        change.put(Tree::Object, record.object.handle.to_be_bytes(), &record)?;
+        self.records.commit(change)?;
+        cell.replace(version);
+        token.remove(record.object.handle);
+        self.show_plain_object(token, record.object)
+    }
+
+    /// Takes back what [`Daemon::detach_public`] made of a version that is restored, before it gets new handles. The
+    /// caller holds the writer lock, commits the change, and then removes the handles that it is given from the index.
+    pub(super) fn reclaim_public(&self, token: &Token, change: &mut Change, version: &Version) -> Vec<u64> {
+        let detached = |stored: &&StoredObject| {
+            let object = token.object(stored.handle);
+            stored.hidden && object.is_some_and(|object| matches!(object.home, Home::Token { .. }))
+        };
+        let handles: Vec<_> = version.objects.iter().filter(detached).map(|stored| stored.handle).collect();
+        for handle in &handles {
+            change.remove(Tree::Object, handle.to_be_bytes());
+        }
+        handles
     }
 
     /// Makes the objects that show a version, and puts them in the token's index. Hidden ones stay away, and so
@@ -219,7 +260,7 @@ impl Daemon {
 
     /// Takes the objects that show a version out of the token's index.
     pub(crate) fn hide_version(&self, token: &Token, cell: &VersionCell) {
-        for stored in &cell.record().objects {
+        for stored in cell.record().objects.iter().filter(|object| !object.hidden) {
             token.remove(stored.handle);
         }
     }

@@ -104,6 +104,17 @@ impl Daemon {
         Ok(cells)
     }
 
+    /// Whether a version may be destroyed now, by an application.
+    ///
+    /// # Errors
+    /// `WrongState`, `Protected`, `Bound`.
+    pub(super) fn check_may_destroy(&self, cell: &VersionCell, now: Time) -> Result<()> {
+        let state = cell.state(now);
+        next_state(state, Transition::Destroy).ok_or_else(|| wrong_state(cell, state))?;
+        let (key, _) = self.owners(cell)?;
+        check_destroyable(&key.name, &key.record(), false)
+    }
+
     /// Destroys a version that is enabled or disabled at once, without a schedule.
     ///
     /// # Errors
@@ -254,7 +265,7 @@ impl Daemon {
         planned: Vec<(Arc<VersionCell>, Version)>,
         transition: Transition,
     ) -> Result<()> {
-        let mut changed = Vec::with_capacity(planned.len());
+        let (mut changed, mut reclaimed) = (Vec::with_capacity(planned.len()), Vec::new());
         let comes_back = transition == Transition::Restore;
         let count = planned.iter().map(|(_, record)| record.objects.len()).sum::<usize>();
         let mut handles = match comes_back && count > 0 {
@@ -264,6 +275,8 @@ impl Daemon {
         for (cell, mut record) in planned {
             record.etag += 1;
             if comes_back {
+                let token = self.owners(&cell)?.1;
+                reclaimed.push((self.reclaim_public(&token, &mut change, &record), token));
                 // All its objects, those that were hidden too.
                 for (object, handle) in record.objects.iter_mut().zip(handles.by_ref()) {
                     object.handle = handle;
@@ -278,6 +291,9 @@ impl Daemon {
             self.flush_usage()?;
         }
         self.records.commit(change)?;
+        for (handles, token) in reclaimed {
+            handles.into_iter().for_each(|handle| token.remove(handle));
+        }
         for (cell, record) in changed {
             let scheduled = record.state == VersionState::DestroyScheduled;
             let token = self.owners(&cell)?.1;
