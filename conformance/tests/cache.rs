@@ -258,8 +258,8 @@ fn attributes_and_information_follow_changes_by_others() {
 
 #[test]
 fn logging_out_ends_what_needed_the_login() {
-    let warm = Warm::new();
-    let raw = warm.raw();
+    let mut warm = Warm::new();
+    let raw = &warm.setup.app.raw;
     assert_eq!(raw.find_init(warm.session, &[]), Ok(()));
     assert_eq!(warm.init(warm.session), Ok(()));
     raw.logout(warm.session).unwrap();
@@ -270,6 +270,10 @@ fn logging_out_ends_what_needed_the_login() {
     assert_eq!(raw.attribute(warm.session, warm.private, A::CLASS), Err(Rv::OBJECT_HANDLE_INVALID));
     assert_eq!(raw.session_info(warm.session).unwrap().state, 2);
     raw.login(warm.session, user::USER, Some(warm.setup.ring.user_pin.as_bytes())).unwrap();
+    // Handles of private objects are others after a logout.
+    assert_eq!(warm.init(warm.session), Err(Rv::KEY_HANDLE_INVALID));
+    let find = |wanted: ObjectClass| raw.find(warm.session, &[class(wanted)]).unwrap()[0];
+    (warm.private, warm.aes) = (find(ObjectClass::PRIVATE_KEY), find(ObjectClass::SECRET_KEY));
     warm.warm();
     // The last session takes the login with it.
     raw.close_session(warm.session).unwrap();

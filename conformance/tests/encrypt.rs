@@ -292,7 +292,7 @@ fn whole_blocks_only_without_padding() {
         assert_eq!(query.rv, Rv::DATA_LEN_RANGE, "{mechanism:?} has no size for it");
         raw.start(Operation::Encrypt, session, Some(&mechanism), aes).unwrap();
         assert_eq!(raw.update(Operation::Encrypt, session, &[1; 17], Room::Bytes(64)).rv, Rv::OK);
-        let last = raw.finish(Operation::Encrypt, session, Room::Bytes(64));
+        let last = raw.finish(Operation::Encrypt, session, Room::Query);
         assert_eq!(last.rv, Rv::DATA_LEN_RANGE, "{mechanism:?} in parts");
         raw.start(Operation::Encrypt, session, Some(&mechanism), aes).unwrap();
         assert_eq!(raw.one_shot(Operation::Encrypt, session, &[], Room::Bytes(64)).unwrap(), b"");
@@ -309,18 +309,23 @@ fn a_counter_has_the_bits_that_the_parameter_gives_it() {
     let mut block = IV;
     block[15] = block[15] & 0xfc | 1;
     let mechanism = Mechanism::ctr(2, block);
-    for operation in [Operation::Encrypt, Operation::Decrypt] {
+    // C_Decrypt has the return value for its own input (5.10.2).
+    for (operation, too_long) in
+        [(Operation::Encrypt, Rv::DATA_LEN_RANGE), (Operation::Decrypt, Rv::ENCRYPTED_DATA_LEN_RANGE)]
+    {
         let start = || raw.start(operation, session, Some(&mechanism), aes).unwrap();
         let one_shot = |length, room| {
             start();
             raw.one_shot(operation, session, &vec![7; length], room)
         };
         assert_eq!(one_shot(48, Room::Bytes(48)).unwrap().len(), 48);
-        assert_eq!(one_shot(49, Room::Bytes(49)).rv, Rv::DATA_LEN_RANGE);
-        assert_eq!(one_shot(49, Room::Query).rv, Rv::DATA_LEN_RANGE);
-        start();
-        assert_eq!(raw.update(operation, session, &[7; 48], Room::Bytes(48)).rv, Rv::OK);
-        assert_eq!(raw.update(operation, session, &[7; 1], Room::Bytes(16)).rv, Rv::DATA_LEN_RANGE);
+        assert_eq!(one_shot(49, Room::Bytes(49)).rv, too_long);
+        assert_eq!(one_shot(49, Room::Query).rv, too_long);
+        for room in [Room::Query, Room::Bytes(16)] {
+            start();
+            assert_eq!(raw.update(operation, session, &[7; 48], Room::Bytes(48)).rv, Rv::OK);
+            assert_eq!(raw.update(operation, session, &[7; 1], room).rv, too_long);
+        }
         let over = raw.finish(operation, session, Room::Bytes(16));
         assert_eq!(over.rv, Rv::OPERATION_NOT_INITIALIZED);
     }

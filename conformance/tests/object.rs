@@ -442,7 +442,7 @@ fn domain_parameters_know_their_sizes_and_their_origin() {
     let no_group = [&head[..], &numbers[..2], &[bytes(A::BASE, [1])]].concat();
     assert_eq!(raw.create_object(session, &no_group), Err(Rv::DOMAIN_PARAMS_INVALID));
     let no_such = [class(ObjectClass::DOMAIN_PARAMETERS), key_type(KeyType::RSA)];
-    assert_eq!(raw.create_object(session, &no_such), Err(Rv::ATTRIBUTE_VALUE_INVALID));
+    assert_eq!(raw.create_object(session, &no_such), Err(Rv::TEMPLATE_INCONSISTENT));
 
     // The same for Diffie-Hellman, whose private keys know the length of their exponent.
     let group =
@@ -455,4 +455,37 @@ fn domain_parameters_know_their_sizes_and_their_origin() {
     let exponent = of(private, A::VALUE);
     let bits = exponent.len() as u64 * 8 - u64::from(exponent[0].leading_zeros());
     assert_eq!(as_ulong(&of(private, A::VALUE_BITS)), bits);
+}
+
+#[test]
+fn a_public_key_info_that_is_given_must_be_the_key_s() {
+    // PKCS#11 3.2, 4.9: the token verifies correspondence.
+    let setup = Setup::new();
+    let raw = &setup.app.raw;
+    let session = setup.app.login(&setup.ring);
+    let readable = [flag(A::SENSITIVE, false), flag(A::EXTRACTABLE, true)];
+    let (public, private) = setup.app.ec(session, curve::P256, &[]).unwrap();
+    let info = raw.attribute(session, public, A::PUBLIC_KEY_INFO).unwrap();
+    assert_eq!(raw.attribute(session, private, A::PUBLIC_KEY_INFO), Ok(info.clone()));
+    let generate = M::EC_KEY_PAIR_GEN.into();
+    let params = [bytes(A::EC_PARAMS, curve::P256)];
+    let (_, other) = raw.generate_key_pair(session, &generate, &params, &readable).unwrap();
+    let value = raw.attribute(session, other, A::VALUE).unwrap();
+    let own = raw.attribute(session, other, A::PUBLIC_KEY_INFO).unwrap();
+    let create = |info: &[u8]| {
+        let template = [
+            class(ObjectClass::PRIVATE_KEY),
+            key_type(KeyType::EC),
+            bytes(A::EC_PARAMS, curve::P256),
+            bytes(A::VALUE, &value),
+            bytes(A::PUBLIC_KEY_INFO, info),
+        ];
+        raw.create_object(session, &template)
+    };
+    assert_eq!(create(&info), Err(Rv::ATTRIBUTE_VALUE_INVALID), "of another key");
+    assert_eq!(create(b"nonsense"), Err(Rv::ATTRIBUTE_VALUE_INVALID));
+    for info in [&own[..], b""] {
+        let key = create(info).unwrap();
+        assert_eq!(raw.attribute(session, key, A::PUBLIC_KEY_INFO), Ok(own.clone()));
+    }
 }

@@ -262,6 +262,7 @@ impl CipherOperation {
         if !cipher.multi_part() {
             return Err(Error::OperationNotInitialized);
         }
+        cipher.check_part(part.len())?;
         if let Some(answer) = too_little(room, cipher.update_length(part.len())) {
             return Ok(Step::Active(answer));
         }
@@ -276,6 +277,7 @@ impl CipherOperation {
             if !cipher.multi_part() {
                 return Err(Error::OperationNotInitialized);
             }
+            cipher.check_end()?;
             if room.is_none() {
                 let length = cipher.finish_length() as u64;
                 self.cipher = Some(cipher);

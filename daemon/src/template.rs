@@ -133,6 +133,7 @@ pub fn complete(
             if let Some(given) = built.given.value(component.r#type)
                 && *given != component.value
                 && is_checked(component.r#type)
+                && !key.has_public_info(given)
             {
                 return Err(Error::AttributeValueInvalid);
             }
@@ -328,7 +329,8 @@ fn check_key_type(key_type: KeyType, class: ObjectClass) -> Result<()> {
 /// Components that a template and the key itself may state differently only by mistake. EC parameters and
 /// points have several right spellings, of which the daemon keeps its own.
 fn is_checked(r#type: AttributeType) -> bool {
-    matches!(r#type, AttributeType::CHECK_VALUE | AttributeType::VALUE_LEN)
+    use AttributeType as A;
+    matches!(r#type, A::CHECK_VALUE | A::VALUE_LEN | A::PUBLIC_KEY_INFO)
 }
 
 fn row_has(

@@ -303,7 +303,8 @@ pub const ATTRIBUTES: &[AttributeRow] = &[
     row(A::PROFILE_ID, Kind::Ulong, classes(&[O::PROFILE]), &[], FIXED, Absent),
     // Data (4.5)
     row(A::APPLICATION, Kind::Bytes, DATA, &[], MODIFIABLE, Empty),
-    row(A::OBJECT_ID, Kind::Bytes, DATA, &[], MODIFIABLE, Empty),
+    // The standard gives none of the three footnote 8; applications keep changing data in the other two all the same.
+    row(A::OBJECT_ID, Kind::Bytes, DATA, &[], FIXED, Empty),
     row(A::VALUE, Kind::Bytes, DATA, &[], MODIFIABLE, Empty),
     // Certificates (4.6)
     row(A::CERTIFICATE_TYPE, Kind::Ulong, CERTIFICATE, &[], CREATE_MUST, Absent),

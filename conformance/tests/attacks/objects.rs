@@ -34,7 +34,8 @@ fn a14_a_copy_or_change_only_tightens_in_every_profile() {
                     }
                 }
                 for to in [!protects, protects] {
-                    let tightens = ring.is(key, r#type) == to || to == protects;
+                    // What has become tight is read-only, whatever it is set to (footnotes 11 and 12).
+                    let tightens = ring.is(key, r#type) != protects;
                     let change = raw.set_attributes(session, key, &[flag(r#type, to)]);
                     assert_eq!(change.is_ok(), tightens, "{profile}: set {type} from {from} to {to}");
                 }

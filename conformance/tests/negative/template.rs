@@ -181,7 +181,7 @@ fn generate(sheet: &mut Sheet, world: &World) {
         ("CKA_LOCAL", M::AES_KEY_GEN, with(&length, &[flag(A::LOCAL, true)]), READ_ONLY),
         ("CKA_TRUSTED", M::AES_KEY_GEN, with(&length, &[flag(A::TRUSTED, true)]), READ_ONLY),
         ("CKA_MODULUS", M::AES_KEY_GEN, with(&length, &[bytes(A::MODULUS, [1])]), TYPE),
-        ("a length", M::DES3_KEY_GEN, vec![ulong(A::VALUE_LEN, 24)], TYPE),
+        ("another length", M::DES3_KEY_GEN, vec![ulong(A::VALUE_LEN, 16)], Rv::TEMPLATE_INCONSISTENT),
         ("no length", M::GENERIC_SECRET_KEY_GEN, vec![], INCOMPLETE),
         ("0 bytes", M::GENERIC_SECRET_KEY_GEN, vec![ulong(A::VALUE_LEN, 0)], Rv::KEY_SIZE_RANGE),
         ("a megabyte", M::GENERIC_SECRET_KEY_GEN, vec![ulong(A::VALUE_LEN, 1 << 20)], Rv::KEY_SIZE_RANGE),

@@ -5,7 +5,7 @@ use claviger_protocol::mechanism::{Cipher as BlockCipher, CurveKind, Hash, Mode}
 use claviger_protocol::template::{Attribute, Value};
 use claviger_protocol::{AttributeType as A, Bytes, KeyType, ObjectClass};
 use openssl::cipher_ctx::CipherCtx;
-use openssl::pkey::{HasPublic, Id, PKeyRef};
+use openssl::pkey::{HasPublic, Id, PKey, PKeyRef};
 
 use super::components::{Component, RSA_PRIVATE, RSA_PUBLIC};
 use super::curve::Curve;
@@ -31,6 +31,18 @@ impl Key {
             .filter(|(r#type, _)| attribute(*r#type, class, Some(key_type)).is_some())
             .map(|(r#type, value)| Attribute { r#type, value })
             .collect())
+    }
+
+    /// True for a `SubjectPublicKeyInfo`, in any encoding, of the key's public half; an empty one says nothing.
+    pub fn has_public_info(&self, info: &Value) -> bool {
+        let Value::Bytes(info) = info else { return false };
+        let given = PKey::public_key_from_der(info);
+        match self {
+            Key::Secret(_) => false,
+            _ if info.is_empty() => true,
+            Key::Private(key) => given.is_ok_and(|given| given.public_eq(key)),
+            Key::Public(key) => given.is_ok_and(|given| given.public_eq(key)),
+        }
     }
 
     /// A secret component, which only an extractable key that is not sensitive may show; `None` if the key has no

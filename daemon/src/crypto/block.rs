@@ -118,17 +118,28 @@ impl Transform for Block {
             (true, Direction::Decrypt) => input > 0 && input.is_multiple_of(self.block),
             (false, _) => input.is_multiple_of(self.block),
         };
+        if whole { self.check_part(input) } else { Err(self.direction.length_error()) }
+    }
+
+    fn check_part(&self, input: usize) -> Result<()> {
         match self.left {
-            _ if !whole => Err(self.direction.length_error()),
-            Some(left) if left < input as u128 => Err(Error::DataLenRange),
+            Some(left) if left < input as u128 => Err(self.direction.length_error()),
             _ => Ok(()),
         }
     }
 
+    fn check_end(&self) -> Result<()> {
+        let whole = match (self.padded, self.direction) {
+            (true, Direction::Encrypt) => true,
+            (true, Direction::Decrypt) => self.held == self.block,
+            (false, _) => self.held == 0,
+        };
+        if whole { Ok(()) } else { Err(self.direction.length_error()) }
+    }
+
     fn update(&mut self, input: &[u8], output: &mut Vec<u8>) -> Result<()> {
         if let Some(left) = &mut self.left {
-            // In both directions (PKCS#11 3.2, 6.11.3).
-            *left = left.checked_sub(input.len() as u128).ok_or(Error::DataLenRange)?;
+            *left = left.checked_sub(input.len() as u128).ok_or(self.direction.length_error())?;
         }
         let given = self.update_length(input.len());
         self.context.cipher_update_vec(input, output)?;
@@ -137,14 +148,7 @@ impl Transform for Block {
     }
 
     fn finish(mut self: Box<Self>, output: &mut Vec<u8>) -> Result<()> {
-        let whole = match (self.padded, self.direction) {
-            (true, Direction::Encrypt) => true,
-            (true, Direction::Decrypt) => self.held == self.block,
-            (false, _) => self.held == 0,
-        };
-        if !whole {
-            return Err(self.direction.length_error());
-        }
+        self.check_end()?;
         match self.context.cipher_final_vec(output) {
             Ok(_) => Ok(()),
             Err(_) if self.holds_last() => Err(Error::EncryptedDataInvalid),

@@ -56,6 +56,14 @@ pub(super) trait Transform: Send {
     fn check_length(&self, _input: usize) -> Result<()> {
         Ok(())
     }
+    /// Whether `update` may take so many bytes, likewise.
+    fn check_part(&self, _input: usize) -> Result<()> {
+        Ok(())
+    }
+    /// Whether `finish` may come now, likewise.
+    fn check_end(&self) -> Result<()> {
+        Ok(())
+    }
     /// Takes more data.
     fn update(&mut self, input: &[u8], output: &mut Vec<u8>) -> Result<()>;
     /// Ends.
@@ -160,6 +168,16 @@ impl Cipher {
     /// `DataLenRange` or `EncryptedDataLenRange`.
     pub fn check_length(&self, input: usize) -> Result<()> {
         self.transform.check_length(input)
+    }
+
+    /// As [`Cipher::check_length`], for [`Cipher::update`].
+    pub fn check_part(&self, input: usize) -> Result<()> {
+        self.transform.check_part(input)
+    }
+
+    /// As [`Cipher::check_length`], for [`Cipher::finish`].
+    pub fn check_end(&self) -> Result<()> {
+        self.transform.check_end()
     }
 
     /// Takes more data. `DataLenRange` or `EncryptedDataLenRange` when it is too much; `KeyFunctionNotPermitted` for
