@@ -9,6 +9,7 @@
 //!   [`attribute`] feed it
 //! * [`openssl`] the `openssl` program, which checks what the token made
 //! * [`rules`] what holds for every operation, whatever it computes
+//! * [`matrix`] every mechanism of a token, used rightly and wrongly
 //! * [`wire`] a client of the sockets that may say anything
 //! * [`process`] what needs the operating system: death signals, limits, affinity
 //!
@@ -20,6 +21,7 @@ pub mod artefacts;
 pub mod attribute;
 pub mod daemon;
 pub mod harness;
+pub mod matrix;
 pub mod mechanism;
 pub mod openssl;
 pub mod process;
