@@ -178,6 +178,52 @@ impl Token {
             .map(|handle| self.key(handle))
     }
 
+    /// `C_GenerateKey` with a template of any kind (`CKM_DSA_PARAMETER_GEN` and its like).
+    pub fn generate_from(&self, mechanism: &Mechanism, template: &[Attribute]) -> Result<Key<'_>, Refusal> {
+        named("GenerateKey", self.setup.app.raw.generate_key(self.session, mechanism, template))
+            .map(|handle| self.key(handle))
+    }
+
+    /// `C_GenerateKeyPair`: public and private key.
+    pub fn pair(
+        &self,
+        mechanism: &Mechanism,
+        public: &[Attribute],
+        private: &[Attribute],
+    ) -> Result<(Key<'_>, Key<'_>), Refusal> {
+        let raw = &self.setup.app.raw;
+        named("GenerateKeyPair", raw.generate_key_pair(self.session, mechanism, public, private))
+            .map(|(public, private)| (self.key(public), self.key(private)))
+    }
+
+    /// `C_DeriveKey` of whatever the template says.
+    pub fn derive_from(
+        &self,
+        mechanism: &Mechanism,
+        base: &Key,
+        template: &[Attribute],
+    ) -> Result<Key<'_>, Refusal> {
+        named("DeriveKey", self.setup.app.raw.derive_key(self.session, mechanism, base.handle, template))
+            .map(|handle| self.key(handle))
+    }
+
+    /// A generic secret of these bytes that may be wrapped.
+    pub fn wrappable(&self, value: &[u8]) -> Result<Key<'_>, Refusal> {
+        let extractable = [flag(A::EXTRACTABLE, true)];
+        self.create(&[secret_key(KeyType::GENERIC_SECRET, value, &[]), extractable.to_vec()].concat())
+    }
+
+    /// A generic secret of these bytes to derive from, which may be read as what is derived of it.
+    pub fn readable_base(&self, value: &[u8]) -> Result<Key<'_>, Refusal> {
+        let open = [flag(A::SENSITIVE, false), flag(A::EXTRACTABLE, true)];
+        self.create(&[secret_key(KeyType::GENERIC_SECRET, value, &[A::DERIVE]), open.to_vec()].concat())
+    }
+
+    /// An attribute of a key.
+    pub fn attribute(&self, key: &Key, r#type: A) -> Result<Vec<u8>, Refusal> {
+        named("GetAttributeValue", self.setup.app.raw.attribute(self.session, key.handle, r#type))
+    }
+
     /// The value of a key that may be read.
     pub fn value(&self, key: &Key) -> Vec<u8> {
         self.setup.app.raw.attribute(self.session, key.handle, A::VALUE).expect("CKA_VALUE of a readable key")
