@@ -17,7 +17,7 @@ RELEASE_FLAGS := --release --locked
 # build the bundled OpenSSL; opensc is pkcs11-tool; softhsm2 is what the benchmark compares with.
 PACKAGES := gcc libc6-dev make perl opensc openssl libengine-pkcs11-openssl softhsm2
 
-.PHONY: build demo test interop bench lint install deps help clean
+.PHONY: build demo test soak interop bench lint install deps help clean
 
 build: deps ## build the daemon, the CLI and the module (default)
 	$(CARGO) build $(RELEASE_FLAGS) --workspace
@@ -27,6 +27,11 @@ demo: build ## run the main job step by step with real programs
 
 test: build ## run all tests: unit, protocol, conformance through the built module
 	CARGO=$(CARGO) conformance/test.sh $(RELEASE_FLAGS) --workspace
+
+# A million random calls; a seed of the clock's, which is printed. CLAVIGER_RANDOM_SEED repeats a run.
+soak: build ## a million random calls over the C ABI (some minutes)
+	CLAVIGER_RANDOM_CALLS=$${CLAVIGER_RANDOM_CALLS:-1000000} CLAVIGER_RANDOM_SEED=$${CLAVIGER_RANDOM_SEED:-$$(date +%s)} \
+	  $(CARGO) test $(RELEASE_FLAGS) --workspace --test random_calls -- --nocapture
 
 interop: build ## other people's programs and test suites against the built module (root, network, an hour)
 	CLAVIGER_RELEASE=$(abspath $(RELEASE)) CARGO=$(CARGO) conformance/interop/run.sh

@@ -87,6 +87,12 @@ impl Structure {
         whole
     }
 
+    /// A pointer to another structure and then its length.
+    pub fn sized(self, inner: Structure) -> Structure {
+        let length = inner.bytes.len() as u64;
+        self.structure(inner).ulong(length)
+    }
+
     /// The mechanism with this parameter.
     pub fn of(self, r#type: M) -> Pointing {
         Pointing { mechanism: Mechanism::bytes(r#type, &self.bytes), _buffers: self.buffers }
