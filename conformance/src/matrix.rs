@@ -14,7 +14,7 @@ mod uses;
 use std::collections::BTreeMap;
 
 use claviger_protocol::flags::mechanism as flag;
-use claviger_protocol::mechanism::{self, MechanismRow, Recipe};
+use claviger_protocol::mechanism::{self, MechanismRow, Profiles, Recipe};
 use claviger_protocol::{MechanismType, Rv};
 
 use crate::application::Application;
@@ -129,12 +129,11 @@ fn uses(flags: u64) -> Vec<Use> {
     .collect()
 }
 
-/// The matrix of the token in `slot`, in a session with the user logged in. With `slow` it also does what takes
-/// seconds: it finds primes.
+/// The matrix of the token in `slot`, which has this profile, in a session with the user logged in.
 ///
 /// # Panics
 /// When the token lists what table 3 does not have.
-pub fn run(application: &Application, slot: u64, session: u64, slow: bool) -> Vec<Entry> {
+pub fn run(application: &Application, slot: u64, session: u64, profile: Profiles) -> Vec<Entry> {
     let raw = &application.raw;
     let (_, count, _) = raw.mechanisms(slot, None);
     let (rv, _, listed) = raw.mechanisms(slot, Some(count));
@@ -147,7 +146,7 @@ pub fn run(application: &Application, slot: u64, session: u64, slow: bool) -> Ve
         for r#use in uses(info.flags) {
             for column in Column::ALL {
                 let mut check = Check(0);
-                let cell = match uses::cell(&keys, row, r#use, column, slow, &mut check) {
+                let cell = match uses::cell(&keys, row, r#use, column, profile, &mut check) {
                     Ok(()) => Cell::Held(check.0),
                     Err(End::Rule(rule)) => Cell::Rule(rule),
                     Err(End::Broken(what)) => Cell::Broken(what),

@@ -5,20 +5,21 @@ use std::collections::BTreeSet;
 
 use claviger_conformance::matrix::{self, Cell, Entry};
 use claviger_conformance::prelude::*;
-use claviger_protocol::mechanism::MECHANISMS;
+use claviger_protocol::mechanism::{MECHANISMS, Profiles};
 
-/// A profile's matrix; the first also finds primes.
-fn profile(name: &'static str, slow: bool) -> Vec<Entry> {
+/// A profile's matrix.
+fn profile(name: &'static str, profile: Profiles) -> Vec<Entry> {
     let setup = Setup::with(&["--profile", name]);
     let session = setup.app.login(&setup.ring);
-    matrix::run(&setup.app, setup.app.slot(&setup.ring), session, slow)
+    matrix::run(&setup.app, setup.app.slot(&setup.ring), session, profile)
 }
 
 #[test]
 fn every_mechanism_does_what_it_says_and_refuses_the_rest() {
-    let profiles = [("standard", true), ("strict", false), ("legacy", false)];
+    let profiles =
+        [("standard", Profiles::STANDARD), ("strict", Profiles::STRICT), ("legacy", Profiles::LEGACY)];
     let matrices = std::thread::scope(|scope| {
-        let running = profiles.map(|(name, slow)| (name, scope.spawn(move || profile(name, slow))));
+        let running = profiles.map(|(name, row)| (name, scope.spawn(move || profile(name, row))));
         running.map(|(name, thread)| (name, thread.join().expect("a matrix")))
     });
     let (mut broken, mut seen) = (Vec::new(), BTreeSet::new());

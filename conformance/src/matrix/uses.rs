@@ -1,6 +1,6 @@
 //! What a cell asserts, by function.
 
-use claviger_protocol::mechanism::{MechanismRow, Mode, Recipe};
+use claviger_protocol::mechanism::{MechanismRow, Mode, Profiles, Recipe};
 use claviger_protocol::{AttributeType as A, KeyType, MechanismType as M, ObjectClass, Rv};
 
 use super::keys::{self, Keys, Pair};
@@ -22,10 +22,11 @@ pub fn cell(
     row: &'static MechanismRow,
     r#use: Use,
     column: Column,
-    slow: bool,
+    profile: Profiles,
     check: &mut Check,
 ) -> Outcome {
-    let subject = Subject { keys, row, r#use, slow };
+    let strict = profile == Profiles::STRICT;
+    let subject = Subject { keys, row, r#use, strict, slow: profile == Profiles::STANDARD };
     match r#use {
         Use::Digest => subject.digest(column, check),
         Use::Encrypt => subject.encrypt(column, check),
@@ -43,6 +44,9 @@ struct Subject<'a> {
     keys: &'a Keys<'a>,
     row: &'static MechanismRow,
     r#use: Use,
+    /// The profile has rules for keys, besides a list of mechanisms.
+    strict: bool,
+    /// Also what takes seconds.
     slow: bool,
 }
 
@@ -483,7 +487,13 @@ impl Subject<'_> {
         let target = self.keys.target(LENGTH)?;
         let pair = |key_type| self.keys.of(key_type, self.r#use, 0);
         let first = self.row.key_types[0];
+        // In `strict` a public key wraps only when the security officer trusts it: anybody may know the other half.
+        let untrusted = self.strict && keys::is_pair(first);
         let outcome = (|| match column {
+            Column::RoundTrip | Column::Size | Column::Parts if untrusted => {
+                let rv = wrap(&mechanism, pair(first)?.0, target);
+                check.is("WrapKey with a key that nobody trusts", rv, Rv::KEY_FUNCTION_NOT_PERMITTED)
+            }
             Column::RoundTrip => {
                 for key_type in self.row.key_types {
                     let (public, private) = pair(*key_type)?;
@@ -529,7 +539,9 @@ impl Subject<'_> {
                 let long = self.keys.target(too_long)?;
                 let rv = wrap(&mechanism, public, long);
                 self.keys.destroy(long);
-                check.is(&format!("WrapKey of {too_long} bytes"), rv, Rv::KEY_SIZE_RANGE)
+                // In `strict` the wrapping key has to be as long as what it wraps.
+                let expected = if self.strict { Rv::WRAPPING_KEY_SIZE_RANGE } else { Rv::KEY_SIZE_RANGE };
+                check.is(&format!("WrapKey of {too_long} bytes"), rv, expected)
             }
             Column::Parameter => {
                 let (public, private) = pair(first)?;
@@ -709,6 +721,12 @@ impl Subject<'_> {
         let (raw, session) = (self.keys.raw, self.keys.session);
         let template = |length| [class(ObjectClass::DATA), ulong(A::VALUE_LEN, length)];
         match column {
+            // In `strict` a sensitive key gives no data, which anybody could read.
+            Column::RoundTrip | Column::Size if self.strict => {
+                let base = self.base(self.row.key_types[0], 0)?;
+                let rv = raw.derive_key(session, &*self.right()?, base, &template(LENGTH));
+                check.is("DeriveKey of data", rv, Rv::KEY_FUNCTION_NOT_PERMITTED)
+            }
             Column::RoundTrip => {
                 let value = |base| {
                     let data = raw.derive_key(session, &*self.right()?, base, &template(LENGTH));
