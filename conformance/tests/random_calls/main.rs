@@ -16,7 +16,7 @@ use claviger_conformance::prelude::*;
 use claviger_conformance::process;
 
 /// How many calls `make test` makes: less than a minute of one core.
-const CALLS: u64 = 400_000;
+const CALLS: u64 = 200_000;
 /// Part of them made before the first look at the daemon's memory, so that its tables, caches and arenas are as
 /// large as these calls make them.
 const WARM_UP: u64 = 10;
@@ -98,7 +98,7 @@ fn random_calls_neither_crash_nor_leak() {
     );
     assert!(daemon.runs(), "the daemon died:\n{}", daemon.log());
     assert!(!daemon.log().contains("panicked"), "{}", daemon.log());
-    assert_eq!(after.descriptors, before.descriptors, "descriptors come back");
+    assert!(after.descriptors <= before.descriptors, "descriptors come back");
     assert!(after.threads <= before.threads, "threads come back");
     assert!(
         after.memory <= before.memory + MARGIN,
