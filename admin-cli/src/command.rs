@@ -26,6 +26,22 @@ const GROUPS: &[Group] = &[
         example: "claviger keyrings create payments --so-pin-file so.pin --user-pin-file user.pin",
     },
     Group {
+        path: "keyrings logins",
+        about: "Who logs in on a token without a PIN",
+        example: "claviger keyrings logins add payments --member user:www-data",
+    },
+    Group {
+        path: "projects",
+        about: "Who may do what in a whole project",
+        example: "claviger projects add-binding --member group:auditors --role kms.auditor",
+    },
+    Group {
+        path: "policies",
+        about: "Who may do what: named policies, roles, and tests of both",
+        example: "claviger policies test --principal user:alice --action kms:Encrypt \
+                  --resource projects/local/locations/global/keyRings/payments",
+    },
+    Group {
         path: "keys",
         about: "Keys and their versions",
         example: "claviger keys create invoices --keyring payments --purpose asymmetric-signing \
@@ -199,12 +215,14 @@ fn argument(argument: &Argument) -> Arg {
         ArgumentKind::Choice(values) => {
             option(arg).value_name(value_name).value_parser(PossibleValuesParser::new(values))
         }
-        ArgumentKind::File | ArgumentKind::PinFile | ArgumentKind::Local | ArgumentKind::Output(_) => {
-            option(arg)
-                .value_name("FILE")
-                .value_parser(value_parser!(PathBuf))
-                .value_hint(ValueHint::FilePath)
-        }
+        ArgumentKind::File
+        | ArgumentKind::Document
+        | ArgumentKind::PinFile
+        | ArgumentKind::Local
+        | ArgumentKind::Output(_) => option(arg)
+            .value_name("FILE")
+            .value_parser(value_parser!(PathBuf))
+            .value_hint(ValueHint::FilePath),
     }
 }
 

@@ -59,6 +59,10 @@ fn value(call: &mut Call<'_, '_>, name: &str, kind: ArgumentKind) -> Result<Opti
             }
             None => None,
         },
+        ArgumentKind::Document => match matches.get_one::<PathBuf>(name) {
+            Some(path) => Some(ArgumentValue::Bytes(json(path, &call.files.read(path)?.bytes)?)),
+            None => None,
+        },
         ArgumentKind::PinFile => match matches.get_one::<PathBuf>(name) {
             Some(path) => {
                 let content = call.files.read(path)?;
@@ -74,6 +78,20 @@ fn value(call: &mut Call<'_, '_>, name: &str, kind: ArgumentKind) -> Result<Opti
         },
         ArgumentKind::Local | ArgumentKind::LocalFlag | ArgumentKind::Output(_) => None,
     })
+}
+
+/// A document as JSON: JSON as it is, else read as YAML.
+fn json(path: &std::path::Path, text: &[u8]) -> Result<claviger_protocol::Bytes> {
+    if serde_json::from_slice::<serde_json::Value>(text).is_ok() {
+        return Ok(text.to_vec().into());
+    }
+    let wrong = |error: String| {
+        crate::error::Error::usage(format!("{} is neither JSON nor YAML: {error}", path.display()))
+    };
+    let value: serde_json::Value =
+        serde_yaml_ng::from_slice(text).map_err(|error| wrong(error.to_string()))?;
+    let json = serde_json::to_vec(&value).map_err(|error| wrong(error.to_string()))?;
+    Ok(json.into())
 }
 
 /// The bytes that base64 text means.

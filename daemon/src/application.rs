@@ -12,6 +12,8 @@ use claviger_protocol::Bytes;
 use claviger_protocol::frame::ApplicationTicket;
 use claviger_protocol::template::Attribute;
 
+use crate::access::Identity;
+use crate::access::permit::Remembered;
 use crate::error::{Error, Result};
 use crate::kms::time::Time;
 use crate::lock;
@@ -30,7 +32,7 @@ pub const MAX_SESSION_OBJECT_BYTES: u64 = 16 << 20;
 const WAIT_STEP: Duration = Duration::from_secs(1);
 
 /// Who is logged in on a token.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum User {
     /// The security officer.
     So,
@@ -44,6 +46,10 @@ pub struct Application {
     pub id: u64,
     /// Who started it.
     pub peer: Peer,
+    /// The same, with names and groups.
+    pub identity: Arc<Identity>,
+    /// What it may do, as far as it has asked.
+    pub permits: Remembered,
     /// Proves that a further connection belongs to it.
     secret: Bytes,
     /// Open connections; guarded by the list of applications.
@@ -72,12 +78,14 @@ impl Applications {
     ///
     /// # Errors
     /// `Internal` when no random bytes are to be had.
-    pub fn start(&self, peer: Peer, slots: Vec<u64>) -> Result<Arc<Application>> {
+    pub fn start(&self, identity: Arc<Identity>, slots: Vec<u64>) -> Result<Arc<Application>> {
         let mut secret = vec![0; 32];
         crate::crypto::random::fill(&mut secret)?;
         let application = Arc::new(Application {
             id: self.last_id.fetch_add(1, Ordering::Relaxed) + 1,
-            peer,
+            peer: identity.peer,
+            identity,
+            permits: Remembered::default(),
             secret: secret.into(),
             connections: AtomicU64::new(1),
             ended: AtomicBool::new(false),

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use crate::access;
 use crate::audit;
 use crate::kms::settings::Settings;
 
@@ -33,6 +34,8 @@ pub struct Config {
     pub kms: Settings,
     /// The audit log.
     pub audit: audit::Settings,
+    /// Who may do what.
+    pub access: access::settings::Settings,
 }
 
 impl Default for Config {
@@ -49,6 +52,7 @@ impl Default for Config {
             max_connections_per_uid: 256,
             kms: Settings::default(),
             audit: audit::Settings::default(),
+            access: access::settings::Settings::default(),
         }
     }
 }
@@ -92,6 +96,7 @@ impl Config {
     /// As [`Config::from_file`].
     pub fn dev(directory: &Path) -> Result<Config, Error> {
         let file = directory.join("clavigerd.toml");
+        let owner = Some(nix::unistd::geteuid().as_raw());
         let defaults = Config {
             state_directory: directory.to_owned(),
             pkcs11_socket: directory.join("pkcs11.sock"),
@@ -101,6 +106,7 @@ impl Config {
             pkcs11_socket_mode: 0o600,
             admin_socket_mode: 0o600,
             kms: Settings { any_location: true, ..Settings::default() },
+            access: access::settings::Settings { owner, ..Default::default() },
             ..Config::default()
         };
         if !file.exists() {
@@ -114,6 +120,7 @@ impl Config {
         settings.extend(overrides);
         let mut config: Config = settings.try_into().map_err(parse)?;
         config.kms.any_location = true;
+        config.access.owner = owner;
         Ok(config)
     }
 

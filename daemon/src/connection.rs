@@ -18,6 +18,7 @@ use claviger_protocol::{Bytes, Rv, bytes, codec};
 use nix::sys::socket::{ControlMessage, MsgFlags, recv, sendmsg};
 use tracing::{debug, error, info, trace, warn};
 
+use crate::access::Identity;
 use crate::admin as verbs;
 use crate::application::Application;
 use crate::audit::principal;
@@ -41,7 +42,11 @@ pub fn serve_pkcs11(daemon: &Arc<Daemon>, stream: UnixStream, peer: Peer) {
     let mut wire = Wire::new(stream);
     let joined = wire.hello(|ticket| {
         match ticket {
-            None => daemon.applications.start(peer, daemon.slots()).map_err(|error| error.rv()),
+            None => {
+                let identity = Arc::new(Identity::of(peer, daemon.access.settings()));
+                let slots = daemon.slots_of(&identity, None);
+                daemon.applications.start(identity, slots).map_err(|error| error.rv())
+            }
             Some(ticket) => daemon.applications.join(ticket, peer).ok_or(Rv::CRYPTOKI_NOT_INITIALIZED),
         }
         .map(|application| Member { daemon, application })
@@ -80,11 +85,12 @@ impl Drop for Member<'_> {
 
 /// Serves an admin until it leaves.
 pub fn serve_admin(daemon: &Arc<Daemon>, stream: UnixStream, peer: Peer) {
+    let identity = Arc::new(Identity::of(peer, daemon.access.settings()));
     let mut wire = Wire::new(stream);
     principal::meet(&peer);
     let end = wire.hello(|_| Ok(())).and_then(|welcome| match welcome {
         Some(()) => wire.requests(|_, header, body, reply| {
-            let answer = administer(daemon, peer, header.call, body);
+            let answer = administer(daemon, &identity, header.call, body);
             let (rv, answer) = match answer {
                 Ok(document) => (Rv::OK, Reply::Document(document)),
                 Err(error) => {
@@ -103,13 +109,14 @@ pub fn serve_admin(daemon: &Arc<Daemon>, stream: UnixStream, peer: Peer) {
 }
 
 /// Runs a verb.
-fn administer(daemon: &Arc<Daemon>, peer: Peer, number: u16, body: &[u8]) -> Result<Bytes> {
+fn administer(daemon: &Arc<Daemon>, identity: &Arc<Identity>, number: u16, body: &[u8]) -> Result<Bytes> {
+    let peer = identity.peer;
     let unknown = || Error::Unimplemented { what: format!("verb {number}") };
     let verb = admin::verb(number).ok_or_else(unknown)?;
     let request: admin::Request = codec::decode(body)
         .map_err(|_| Error::InvalidArgument { message: "the request is malformed".to_owned() })?;
     info!(verb = verb.path, uid = peer.uid, pid = peer.pid, "admin");
-    let document = caught(|| verbs::handle(daemon, &peer, verb, request))?;
+    let document = caught(|| verbs::handle_for(daemon, identity, verb, request))?;
     let json = serde_json::to_vec(&document).map_err(|e| Error::Internal { detail: e.to_string() })?;
     Ok(json.into())
 }

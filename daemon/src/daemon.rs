@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use serde_json::json;
 
+use crate::access::Access;
 use crate::access::pin::Pepper;
 use crate::application::Applications;
 use crate::audit::{self, Audit, Principal};
@@ -32,6 +33,8 @@ pub struct Daemon {
     pub catalog: Catalog,
     /// The applications that are connected.
     pub applications: Applications,
+    /// Who may do what.
+    pub access: Arc<Access>,
     /// Keys the PIN verifiers.
     pub pepper: Pepper,
     /// Gives out handles of sessions and session objects.
@@ -69,6 +72,7 @@ impl Daemon {
             records,
             catalog: Catalog::default(),
             applications: Applications::default(),
+            access: Arc::default(),
             pepper: Pepper::new(root.subkey(label::PIN_PEPPER)?),
             handles: Handles::new()?,
             started: Instant::now(),

@@ -117,6 +117,7 @@ fn open(config: &Config) -> Result<Arc<Daemon>, String> {
         Daemon::open_audit(&records, &directory.join("audit"), config.audit.clone()).map_err(failed)?;
     let daemon = Daemon::with(records, &root, config.kms.clone(), audit).map_err(failed)?;
     daemon.audit.start().map_err(|error| format!("no thread for the audit log: {error}"))?;
+    daemon.access.configure(config.access.clone());
     daemon.start_hook(&config.kms);
     if leapt {
         daemon.tell_of_leap();

@@ -11,6 +11,7 @@ use claviger_protocol::mechanism::{self, MechanismRow};
 use claviger_protocol::params::Params;
 use claviger_protocol::{Bytes, MechanismType};
 
+use crate::access::permit::Permit;
 use crate::crypto::cipher::{Cipher, Direction};
 use crate::crypto::digest::Digest;
 use crate::crypto::key::Key;
@@ -120,6 +121,8 @@ pub struct KeyUse {
     pub key: Arc<Key>,
     /// `CKA_ALWAYS_AUTHENTICATE`: waits for a context-specific login.
     pub awaits_login: bool,
+    /// Leave to use it, of keys that policies are about.
+    pub permit: Option<Permit>,
 }
 
 impl KeyUse {
@@ -130,6 +133,9 @@ impl KeyUse {
     pub fn admit(&self) -> Result<()> {
         if self.awaits_login {
             return Err(Error::UserNotLoggedIn);
+        }
+        if let Some(permit) = &self.permit {
+            permit.check(None)?;
         }
         self.object.admit(Time::now())
     }

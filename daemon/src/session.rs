@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use claviger_protocol::flags::state;
 
+use crate::access::permit::Permit;
 use crate::application::User;
 use crate::operation::Operations;
 use crate::token::Token;
@@ -20,12 +21,14 @@ pub struct Session {
     pub read_write: bool,
     /// What it is in the middle of.
     pub operations: Mutex<Operations>,
+    /// Leave to see the token, as it was last looked at.
+    pub sight: Permit,
 }
 
 impl Session {
     /// A session that is in the middle of nothing.
-    pub fn new(handle: u64, token: Arc<Token>, read_write: bool) -> Session {
-        Session { handle, slot: token.slot, token, read_write, operations: Mutex::default() }
+    pub fn new(handle: u64, token: Arc<Token>, read_write: bool, sight: Permit) -> Session {
+        Session { handle, slot: token.slot, token, read_write, operations: Mutex::default(), sight }
     }
 
     /// `CK_STATE`, which depends on who is logged in (PKCS#11 3.2, section 5.6.1).

@@ -1,11 +1,18 @@
 //! Slots: one per key ring, and the free one at the end that `C_InitToken` turns into a ring.
 
+use std::sync::Arc;
+
 use claviger_protocol::call::{SlotInfo, TokenInfo};
 use claviger_protocol::flags::{EFFECTIVELY_INFINITE, slot, token};
 
-use crate::access::pin::{COUNT_LOW, MAX_PIN_BYTES, MIN_PIN_BYTES, PinVerifier};
-use crate::application::Application;
+use crate::access::Identity;
+use crate::access::action::SEE_RING;
+use crate::access::login;
+use crate::access::permit::{Permit, Remembered};
+use crate::access::pin::{MAX_PIN_BYTES, PinVerifier, min_pin_bytes};
+use crate::application::{Application, User};
 use crate::daemon::Daemon;
+use crate::kms::record::Profile;
 use crate::token::Token;
 
 const MANUFACTURER: &str = "Claviger";
@@ -17,10 +24,12 @@ impl Daemon {
         self.catalog.counters().next_slot
     }
 
-    /// Numbers of all slots, the free one last.
-    pub fn slots(&self) -> Vec<u64> {
-        let tokens = self.catalog.tokens();
-        tokens.iter().map(|token| token.slot).chain([self.free_slot()]).collect()
+    /// Numbers of the slots that somebody sees, the free one last. A ring that they may not see has no slot.
+    pub fn slots_of(self: &Arc<Self>, who: &Arc<Identity>, remembered: Option<&Remembered>) -> Vec<u64> {
+        let seen = |token: &Arc<Token>| {
+            Permit::new(self, who, None, token, SEE_RING).is_allowed(remembered).then_some(token.slot)
+        };
+        self.catalog.tokens().iter().filter_map(seen).chain([self.free_slot()]).collect()
     }
 }
 
@@ -40,20 +49,27 @@ pub fn slot_info(token: Option<&Token>) -> SlotInfo {
 }
 
 /// `CK_TOKEN_INFO` of an initialised token, as one application sees it.
-pub fn token_info(token: &Token, application: &Application) -> TokenInfo {
+pub fn token_info(daemon: &Daemon, token: &Token, application: &Application) -> TokenInfo {
     let ring = token.ring();
+    let without_pin = login::without_pin(daemon, token, &application.identity, User::User);
     let (session_count, rw_session_count) = application.session_counts(token.slot);
     let mut flags =
         token::RNG | token::LOGIN_REQUIRED | token::TOKEN_INITIALIZED | token::DUAL_CRYPTO_OPERATIONS;
-    if ring.user_pin.is_some() {
+    if ring.user_pin.is_some() || without_pin {
         flags |= token::USER_PIN_INITIALIZED;
     }
+    if without_pin {
+        flags |= token::PROTECTED_AUTHENTICATION_PATH;
+    }
+    let max = daemon.access.settings().max_pin_failures;
     flags |= pin_flags(
         ring.user_pin.as_ref(),
+        max,
         [token::USER_PIN_COUNT_LOW, token::USER_PIN_FINAL_TRY, token::USER_PIN_LOCKED],
     );
     flags |= pin_flags(
         ring.so_pin.as_ref(),
+        max,
         [token::SO_PIN_COUNT_LOW, token::SO_PIN_FINAL_TRY, token::SO_PIN_LOCKED],
     );
     TokenInfo {
@@ -62,6 +78,7 @@ pub fn token_info(token: &Token, application: &Application) -> TokenInfo {
         flags,
         session_count,
         rw_session_count,
+        min_pin_len: min_pin_bytes(ring.profile) as u64,
         ..blank_token_info()
     }
 }
@@ -83,19 +100,20 @@ fn blank_token_info() -> TokenInfo {
         max_rw_session_count: EFFECTIVELY_INFINITE,
         rw_session_count: 0,
         max_pin_len: MAX_PIN_BYTES as u64,
-        min_pin_len: MIN_PIN_BYTES as u64,
+        min_pin_len: min_pin_bytes(Profile::Standard) as u64,
         hardware_version: version(),
         firmware_version: version(),
         utc_time: [b' '; 16],
     }
 }
 
-/// The three flags that tell how a PIN stands: few tries left, one left, none left.
-fn pin_flags(pin: Option<&PinVerifier>, [low, last, locked]: [u64; 3]) -> u64 {
-    match pin.map(PinVerifier::tries_left) {
-        Some(0) => locked,
-        Some(1) => low | last,
-        Some(left) if left <= COUNT_LOW => low,
+/// The three flags that tell how a PIN stands: a wrong one has been given since the last right one, the next wrong
+/// one locks it, it is locked (PKCS#11 3.2, table 9).
+fn pin_flags(pin: Option<&PinVerifier>, max: u32, [low, last, locked]: [u64; 3]) -> u64 {
+    match pin.map(|pin| (pin.tries_left(max), pin.failures)) {
+        Some((0, _)) => low | locked,
+        Some((1, _)) => low | last,
+        Some((_, 1..)) => low,
         _ => 0,
     }
 }

@@ -4,7 +4,8 @@ use std::collections::hash_map::{Entry, RandomState};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, Mutex, RwLock};
+use std::time::Instant;
 
 use claviger_protocol::mechanism::{self, MechanismRow};
 use claviger_protocol::template::{Attribute, Value};
@@ -28,6 +29,8 @@ pub struct Token {
     objects: RwLock<ObjectIndex>,
     /// Rises with every change to the ring or its objects.
     generation: AtomicU64,
+    /// When the last wrong PIN was given: the security officer's, the user's.
+    pub wrong_pins: [Mutex<Option<Instant>>; 2],
 }
 
 impl Token {
@@ -39,6 +42,7 @@ impl Token {
             ring: RwLock::new(Arc::new(ring)),
             objects: RwLock::default(),
             generation: AtomicU64::new(0),
+            wrong_pins: Default::default(),
         }
     }
 
@@ -126,6 +130,11 @@ impl Token {
     /// How many token objects there are.
     pub fn object_count(&self) -> usize {
         lock::read(&self.objects).by_handle.len()
+    }
+
+    /// Counts a change that is not in the ring or its objects: of who may see them.
+    pub fn touch(&self) {
+        self.changed();
     }
 
     fn changed(&self) {

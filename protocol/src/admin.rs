@@ -159,6 +159,8 @@ pub enum ArgumentKind {
     Choice(&'static [&'static str]),
     /// `--name FILE`: the CLI reads the file (`-` is stdin) and sends its content.
     File,
+    /// `--name FILE` with a document in JSON or YAML: the CLI reads the file and sends it as JSON.
+    Document,
     /// `--name FILE` with a PIN: like `File`, one trailing line break removed.
     PinFile,
     /// `--name FILE`, written or read by the CLI alone and never sent.
@@ -361,6 +363,39 @@ const AUDIT_COLUMNS: &[Column] = &[
     column("RESULT", "result", Form::Text),
     column("ID", "eventId", Form::Text),
 ];
+
+const POLICY_COLUMNS: &[Column] = &[
+    column("NAME", "name", Form::Id),
+    column("ATTACHED TO", "principals", Form::Text),
+    column("CREATED", "createTime", Form::Time),
+];
+const LOGIN_COLUMNS: &[Column] =
+    &[column("MEMBER", "member", Form::Text), column("ROLE", "role", Form::Text)];
+
+const RING_NAME: Argument = must("name", Positional, "Key ring");
+const JOB_NAME: Argument = must("name", Positional, "Import job");
+const POLICY_NAME: Argument = must("name", Positional, "Policy: 1 to 63 letters, digits, - and _");
+const POLICY_FILE: Argument = arg("policy-file", Document, "Policy document, JSON or YAML");
+const POLICY_DEFAULT: Argument = arg("default", Flag, "Take the policy back to what it was at first");
+const MEMBER: Argument =
+    must("member", Text, "uid:N, user:NAME, gid:N, group:NAME, token-user:RING, token-so:RING or *");
+const ROLE: Argument = must("role", Text, "Role, such as kms.user (policies template lists them)");
+const PRINCIPAL: Argument = must("principal", Text, "uid:N, user:NAME, gid:N, group:NAME, token-user:RING …");
+const LOGIN_MEMBER: Argument = must("member", Text, "uid:N, user:NAME, gid:N or group:NAME");
+const LOGIN_ROLE: Argument =
+    arg("role", Choice(&["user", "so"]), "As the user (the default) or the security officer");
+
+/// A row that never asks.
+const fn plain(
+    number: u16,
+    path: &'static str,
+    about: &'static str,
+    action: &'static str,
+    arguments: &'static [Argument],
+    columns: &'static [Column],
+) -> Verb {
+    Verb { number, path, about, action, arguments, columns, confirm: Confirm::No }
+}
 
 /// The table.
 pub const VERBS: &[Verb] = &[
@@ -1304,6 +1339,276 @@ pub const VERBS: &[Verb] = &[
         columns: &[],
         confirm: Confirm::No,
     },
+    // Access control: policies, roles, logins, PINs.
+    plain(
+        300,
+        "keyrings get-policy",
+        "Show who may do what with a key ring",
+        "GetKeyPolicy",
+        &[RING_NAME],
+        &[],
+    ),
+    plain(
+        301,
+        "keyrings set-policy",
+        "Set who may do what with a key ring and all below it",
+        "SetKeyPolicy",
+        &[RING_NAME, POLICY_FILE, POLICY_DEFAULT, ETAG],
+        &[],
+    ),
+    plain(
+        302,
+        "keyrings add-binding",
+        "Give somebody a role on a key ring",
+        "SetKeyPolicy",
+        &[RING_NAME, MEMBER, ROLE, ETAG],
+        &[],
+    ),
+    plain(
+        303,
+        "keyrings remove-binding",
+        "Take a role on a key ring from somebody",
+        "SetKeyPolicy",
+        &[RING_NAME, MEMBER, ROLE, ETAG],
+        &[],
+    ),
+    plain(304, "keys get-policy", "Show who may do what with a key", "GetKeyPolicy", &[NAME, KEYRING], &[]),
+    plain(
+        305,
+        "keys set-policy",
+        "Set who may do what with a key and all below it",
+        "SetKeyPolicy",
+        &[NAME, KEYRING, POLICY_FILE, POLICY_DEFAULT, ETAG],
+        &[],
+    ),
+    plain(
+        306,
+        "keys add-binding",
+        "Give somebody a role on a key",
+        "SetKeyPolicy",
+        &[NAME, KEYRING, MEMBER, ROLE, ETAG],
+        &[],
+    ),
+    plain(
+        307,
+        "keys remove-binding",
+        "Take a role on a key from somebody",
+        "SetKeyPolicy",
+        &[NAME, KEYRING, MEMBER, ROLE, ETAG],
+        &[],
+    ),
+    plain(
+        308,
+        "import-jobs get-policy",
+        "Show who may do what with an import job",
+        "GetKeyPolicy",
+        &[JOB_NAME, RING],
+        &[],
+    ),
+    plain(
+        309,
+        "import-jobs set-policy",
+        "Set who may do what with an import job and all below it",
+        "SetKeyPolicy",
+        &[JOB_NAME, RING, POLICY_FILE, POLICY_DEFAULT, ETAG],
+        &[],
+    ),
+    plain(
+        310,
+        "import-jobs add-binding",
+        "Give somebody a role on an import job",
+        "SetKeyPolicy",
+        &[JOB_NAME, RING, MEMBER, ROLE, ETAG],
+        &[],
+    ),
+    plain(
+        311,
+        "import-jobs remove-binding",
+        "Take a role on an import job from somebody",
+        "SetKeyPolicy",
+        &[JOB_NAME, RING, MEMBER, ROLE, ETAG],
+        &[],
+    ),
+    plain(
+        312,
+        "locations get-policy",
+        "Show who may do what with a location (--location)",
+        "GetKeyPolicy",
+        &[],
+        &[],
+    ),
+    plain(
+        313,
+        "locations set-policy",
+        "Set who may do what with a location (--location) and all below it",
+        "SetKeyPolicy",
+        &[POLICY_FILE, POLICY_DEFAULT, ETAG],
+        &[],
+    ),
+    plain(
+        314,
+        "locations add-binding",
+        "Give somebody a role on a location (--location)",
+        "SetKeyPolicy",
+        &[MEMBER, ROLE, ETAG],
+        &[],
+    ),
+    plain(
+        315,
+        "locations remove-binding",
+        "Take a role on a location (--location) from somebody",
+        "SetKeyPolicy",
+        &[MEMBER, ROLE, ETAG],
+        &[],
+    ),
+    plain(
+        316,
+        "projects get-policy",
+        "Show who may do what with a project (--project)",
+        "GetKeyPolicy",
+        &[],
+        &[],
+    ),
+    plain(
+        317,
+        "projects set-policy",
+        "Set who may do what with a project (--project) and all below it",
+        "SetKeyPolicy",
+        &[POLICY_FILE, POLICY_DEFAULT, ETAG],
+        &[],
+    ),
+    plain(
+        318,
+        "projects add-binding",
+        "Give somebody a role on a project (--project)",
+        "SetKeyPolicy",
+        &[MEMBER, ROLE, ETAG],
+        &[],
+    ),
+    plain(
+        319,
+        "projects remove-binding",
+        "Take a role on a project (--project) from somebody",
+        "SetKeyPolicy",
+        &[MEMBER, ROLE, ETAG],
+        &[],
+    ),
+    plain(
+        320,
+        "policies create",
+        "Create a policy, which policies attach gives to somebody",
+        "SetKeyPolicy",
+        &[
+            POLICY_NAME,
+            must("from-file", Document, "Policy document, JSON or YAML (policies template makes one)"),
+            arg("replace", Flag, "Even if it exists"),
+        ],
+        POLICY_COLUMNS,
+    ),
+    plain(
+        321,
+        "policies list",
+        "List the policies of a project",
+        "GetKeyPolicy",
+        &[FILTER, SORT_BY, LIMIT, PAGE_SIZE, PAGE_TOKEN, URI],
+        POLICY_COLUMNS,
+    ),
+    plain(322, "policies describe", "Show a policy", "GetKeyPolicy", &[POLICY_NAME], &[]),
+    plain(
+        323,
+        "policies attach",
+        "Give a policy to somebody: it holds for them in the whole project",
+        "SetKeyPolicy",
+        &[POLICY_NAME, PRINCIPAL],
+        POLICY_COLUMNS,
+    ),
+    plain(
+        324,
+        "policies detach",
+        "Take a policy from somebody",
+        "SetKeyPolicy",
+        &[POLICY_NAME, PRINCIPAL],
+        POLICY_COLUMNS,
+    ),
+    plain(
+        325,
+        "policies test",
+        "Show what would be decided, and by which statement",
+        "TestPermissions",
+        &[
+            PRINCIPAL,
+            must("action", Text, "Action, such as kms:Encrypt"),
+            must("resource", Text, "Full name of a project, location, key ring, key or import job"),
+            arg("via-pkcs11", Flag, "As if they came through the PKCS#11 module"),
+        ],
+        &[
+            column("DECISION", "decision", Form::Text),
+            column("POLICY", "policy", Form::Text),
+            column("STATEMENT", "statement", Form::Text),
+            column("SID", "sid", Form::Text),
+            column("REASON", "reason", Form::Text),
+        ],
+    ),
+    plain(
+        326,
+        "policies template",
+        "Show the built-in roles, or one as a policy to begin with",
+        "GetKeyPolicy",
+        &[arg("role", Text, "Role, such as kms.user")],
+        &[column("ROLE", "name", Form::Text), column("WHAT FOR", "about", Form::Text)],
+    ),
+    plain(
+        327,
+        "policies delete",
+        "Delete a policy",
+        "SetKeyPolicy",
+        &[POLICY_NAME, arg("force", Flag, "Even if it is attached to somebody")],
+        &[],
+    ),
+    plain(
+        330,
+        "keyrings reset-pin",
+        "Set the PINs of a token anew, whatever they were, and unlock them",
+        "ResetTokenPin",
+        &[
+            RING_NAME,
+            arg("so-pin-file", PinFile, "File with the security officer's new PIN (- for stdin)"),
+            arg("user-pin-file", PinFile, "File with the user's new PIN"),
+        ],
+        KEYRING_COLUMNS,
+    ),
+    plain(
+        331,
+        "keyrings unlock",
+        "Unlock the PINs of a token, which stay what they are",
+        "ResetTokenPin",
+        &[RING_NAME],
+        KEYRING_COLUMNS,
+    ),
+    plain(
+        332,
+        "keyrings logins add",
+        "Let processes of a user or group log in on a token without a PIN",
+        "SetKeyPolicy",
+        &[RING_NAME, LOGIN_MEMBER, LOGIN_ROLE],
+        LOGIN_COLUMNS,
+    ),
+    plain(
+        333,
+        "keyrings logins remove",
+        "Ask a user or group for the PIN again",
+        "SetKeyPolicy",
+        &[RING_NAME, LOGIN_MEMBER, LOGIN_ROLE],
+        LOGIN_COLUMNS,
+    ),
+    plain(
+        334,
+        "keyrings logins list",
+        "Show who logs in on a token without a PIN",
+        "GetKeyPolicy",
+        &[RING_NAME],
+        LOGIN_COLUMNS,
+    ),
 ];
 
 /// The row with this number.

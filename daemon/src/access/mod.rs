@@ -1,4 +1,27 @@
-//! Who may do what: PINs and lockout.
+//! Who may do what: principals, policies and roles; PINs and lockout.
+//!
+//! * [`identity`]: who somebody is
+//! * [`action`], [`role`]: what can be allowed, one by one and in ready-made sets
+//! * [`policy`]: documents; [`policies`]: all of them, in memory and in the store
+//! * [`evaluate`]: the decision
+//! * [`permit`]: decisions that PKCS#11 applications remember
+//! * [`pin`], [`login`]: PINs and their lock
+//! * [`settings`]: what the configuration says
 
+pub mod action;
+pub mod evaluate;
+pub mod identity;
 pub mod login;
+pub mod permit;
 pub mod pin;
+pub mod policies;
+pub mod policy;
+pub mod role;
+pub mod settings;
+
+pub use evaluate::{Decision, Question, Target};
+pub use identity::{Identity, Who};
+pub use policies::Access;
+
+#[cfg(test)]
+mod matrix_tests;

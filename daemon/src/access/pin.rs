@@ -4,7 +4,7 @@
 //! stolen store does not let anybody guess even a four-digit PIN. The wrong tries are counted in the ring's
 //! record before the PIN is looked at.
 
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::{Condvar, Mutex, OnceLock, PoisonError};
 
 use bincode::{Decode, Encode};
 use openssl::hash::MessageDigest;
@@ -13,16 +13,19 @@ use openssl::sign::Signer;
 use zeroize::Zeroizing;
 
 use crate::error::{Error, Result};
+use crate::kms::record::Profile;
 use crate::lock;
 
-/// Shortest PIN, in bytes.
-pub const MIN_PIN_BYTES: usize = 4;
+/// Shortest PIN, in bytes, by the profile of its token.
+pub fn min_pin_bytes(profile: Profile) -> usize {
+    match profile {
+        Profile::Standard | Profile::Legacy => 4,
+        Profile::Strict => 6,
+    }
+}
+
 /// Longest PIN, in bytes.
 pub const MAX_PIN_BYTES: usize = 255;
-/// Wrong tries in a row that lock a PIN.
-pub const MAX_FAILURES: u32 = 10;
-/// With this many tries left or fewer, `CKF_USER_PIN_COUNT_LOW` is set.
-pub const COUNT_LOW: u32 = 3;
 
 /// Argon2id (RFC 9106) for new verifiers: 19 MiB, 2 passes, 1 lane (OWASP's first choice for interactive use).
 const PARAMETERS: Parameters = Parameters { memory_kib: 19 << 10, passes: 2, lanes: 1 };
@@ -35,8 +38,11 @@ struct Parameters {
     lanes: u32,
 }
 
-/// PINs that are worked on at a time. Each takes a core and 19 MiB; more would slow signers down.
-const TURNS: usize = 2;
+/// PINs that are worked on at a time: each takes a core and 19 MiB, and half of the cores are the signers'.
+fn turns() -> usize {
+    static TURNS: OnceLock<usize> = OnceLock::new();
+    *TURNS.get_or_init(|| std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2)))
+}
 
 static TAKEN: Mutex<usize> = Mutex::new(0);
 static RETURNED: Condvar = Condvar::new();
@@ -47,7 +53,7 @@ pub struct Turn;
 impl Turn {
     /// Waits for a place. Whoever has one must not wait for another.
     pub fn take() -> Turn {
-        let full = |taken: &mut usize| *taken >= TURNS;
+        let full = |taken: &mut usize| *taken >= turns();
         let waited = RETURNED.wait_while(lock::lock(&TAKEN), full);
         *waited.unwrap_or_else(PoisonError::into_inner) += 1;
         Turn
@@ -91,10 +97,11 @@ impl PinVerifier {
     /// A verifier for a new PIN.
     ///
     /// # Errors
-    /// `PinLenRange` unless the PIN has [`MIN_PIN_BYTES`] to [`MAX_PIN_BYTES`] bytes.
-    pub fn new(pin: &[u8], pepper: &Pepper) -> Result<PinVerifier> {
-        if !(MIN_PIN_BYTES..=MAX_PIN_BYTES).contains(&pin.len()) {
-            return Err(Error::PinLenRange { length: pin.len(), min: MIN_PIN_BYTES, max: MAX_PIN_BYTES });
+    /// `PinLenRange` unless the PIN has [`min_pin_bytes`] to [`MAX_PIN_BYTES`] bytes.
+    pub fn new(pin: &[u8], profile: Profile, pepper: &Pepper) -> Result<PinVerifier> {
+        let min = min_pin_bytes(profile);
+        if !(min..=MAX_PIN_BYTES).contains(&pin.len()) {
+            return Err(Error::PinLenRange { length: pin.len(), min, max: MAX_PIN_BYTES });
         }
         let _turn = Turn::take();
         let mut salt = [0; 16];
@@ -109,14 +116,9 @@ impl PinVerifier {
         Ok(openssl::memcmp::eq(&tag, &self.tag))
     }
 
-    /// True when no further try is allowed.
-    pub fn locked(&self) -> bool {
-        self.failures >= MAX_FAILURES
-    }
-
-    /// Tries left.
-    pub fn tries_left(&self) -> u32 {
-        MAX_FAILURES.saturating_sub(self.failures)
+    /// Tries left, of `max` in a row.
+    pub fn tries_left(&self, max: u32) -> u32 {
+        max.saturating_sub(self.failures)
     }
 }
 
@@ -151,7 +153,7 @@ mod tests {
 
     #[test]
     fn only_the_pin_with_its_pepper_matches() {
-        let verifier = PinVerifier::new(b"1234", &pepper(1)).unwrap();
+        let verifier = PinVerifier::new(b"1234", Profile::Standard, &pepper(1)).unwrap();
         assert!(verifier.matches(b"1234", &pepper(1)).unwrap());
         assert!(!verifier.matches(b"1235", &pepper(1)).unwrap());
         assert!(!verifier.matches(b"1234", &pepper(2)).unwrap());
@@ -160,9 +162,14 @@ mod tests {
 
     #[test]
     fn a_pin_of_a_wrong_length_is_refused() {
-        for length in [0, 3, 256] {
-            let error = PinVerifier::new(&vec![b'1'; length], &pepper(1)).unwrap_err();
-            assert_eq!(error, Error::PinLenRange { length, min: 4, max: 255 });
+        for (profile, min) in [(Profile::Standard, 4), (Profile::Legacy, 4), (Profile::Strict, 6)] {
+            for length in [0, min - 1, 256] {
+                let error = PinVerifier::new(&vec![b'1'; length], profile, &pepper(1)).unwrap_err();
+                assert_eq!(error, Error::PinLenRange { length, min, max: 255 });
+            }
+            for length in [min, 255] {
+                PinVerifier::new(&vec![b'1'; length], profile, &pepper(1)).unwrap();
+            }
         }
     }
 }

@@ -1,11 +1,14 @@
 //! `aliases …`.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use super::{Call, json, listing};
+use crate::access::Target;
 use crate::catalog::KeyCell;
 use crate::error::Result;
-use crate::kms::upkeep::alias_name;
+use crate::kms::upkeep::{alias_name, check_alias};
 
 /// `aliases create`
 pub fn create(call: &Call<'_>) -> Result<Value> {
@@ -19,6 +22,7 @@ pub fn create(call: &Call<'_>) -> Result<Value> {
 pub fn update(call: &Call<'_>) -> Result<Value> {
     let (token, key) = call.named_key("key")?;
     let id = call.args.required("alias")?;
+    authorise(call, id)?;
     call.daemon.update_alias(&token, &key, id, call.now)?;
     show(call, id, &key)
 }
@@ -27,6 +31,7 @@ pub fn update(call: &Call<'_>) -> Result<Value> {
 pub fn delete(call: &Call<'_>) -> Result<Value> {
     let (project, location) = call.place()?;
     let id = call.args.required("alias")?;
+    authorise(call, id)?;
     call.daemon.delete_alias(&project, &location, id)?;
     Ok(json!({"name": alias_name(&project, &location, id)}))
 }
@@ -35,14 +40,38 @@ pub fn delete(call: &Call<'_>) -> Result<Value> {
 pub fn list(call: &Call<'_>) -> Result<Value> {
     let (project, location) = call.place()?;
     let only = call.args.text("key").map(|text| call.find_key(text)).transpose()?.map(|(_, key)| key.uid);
+    let sees = |key: &Arc<KeyCell>| {
+        let Some(token) = call.daemon.catalog.token_of(&key.record().ring) else { return false };
+        let target = Target::key(&token.ring().name, key);
+        call.may("ListAliases", &target) || call.may("ListAliasesByKeyId", &target)
+    };
+    let sees_none = !call.daemon.catalog.aliases(&project, &location).iter().any(|(_, key)| sees(key));
+    call.check_list(sees_none && only.is_none(), &Target::location(&project, &location))?;
     let parent = format!("projects/{project}/locations/{location}/aliases {only:?}");
     listing::page(call, &parent, listing::ALIAS_FIELDS, |after, count| {
         let aliases = call.daemon.catalog.aliases(&project, &location).into_iter();
         let wanted = aliases
-            .filter(|(id, key)| id.as_str() > after && only.is_none_or(|uid| uid == key.uid))
+            .filter(|(id, key)| id.as_str() > after && only.is_none_or(|uid| uid == key.uid) && sees(key))
             .take(count);
         wanted.map(|(id, key)| (id.clone(), document(&project, &location, &id, &key))).collect()
     })
+}
+
+/// Lets who calls change where an alias points, if they may do that to the key it points to.
+fn authorise(call: &Call<'_>, id: &str) -> Result<()> {
+    check_alias(id)?;
+    let (project, location) = call.place()?;
+    let catalog = &call.daemon.catalog;
+    let found = catalog.key_by_alias(&project, &location, id);
+    let ring = found.as_ref().and_then(|key| catalog.token_of(&key.record().ring));
+    match found.zip(ring) {
+        Some((key, token)) => call.authorise(call.action, &Target::key(&token.ring().name, &key)),
+        None => {
+            let mut target = Target::location(&project, &location);
+            target.names.insert(0, alias_name(&project, &location, id));
+            Err(call.missing(&target))
+        }
+    }
 }
 
 fn show(call: &Call<'_>, id: &str, key: &KeyCell) -> Result<Value> {

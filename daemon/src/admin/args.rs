@@ -129,7 +129,7 @@ fn checked(kind: ArgumentKind, value: ArgumentValue) -> std::result::Result<Argu
         (Positional | Text, ArgumentValue::Text(text)) => Ok(ArgumentValue::Text(text)),
         (PositionalList, ArgumentValue::List(list)) if !list.is_empty() => Ok(ArgumentValue::List(list)),
         (Flag, ArgumentValue::Flag) => Ok(ArgumentValue::Flag),
-        (File | PinFile, ArgumentValue::Bytes(bytes)) => Ok(ArgumentValue::Bytes(bytes)),
+        (File | PinFile | Document, ArgumentValue::Bytes(bytes)) => Ok(ArgumentValue::Bytes(bytes)),
         (Choice(choices), ArgumentValue::Text(text)) => {
             let spelled = text.to_ascii_lowercase().replace('_', "-");
             if choices.contains(&spelled.as_str()) {

@@ -7,6 +7,7 @@ use openssl::base64::encode_block;
 use serde_json::{Map, Value, json};
 
 use super::{Call, names};
+use crate::access::Target;
 use crate::catalog::{KeyCell, VersionCell};
 use crate::error::{Error, Result};
 use crate::kms::algorithm::{ProtectionLevel, quoted};
@@ -66,6 +67,16 @@ impl Call<'_> {
         }
     }
 
+    /// Asks about the key that a ciphertext names. One that names none is refused later, as damaged.
+    fn authorise_ciphertext(&self, action: &str, text: &[u8]) -> Result<()> {
+        let catalog = &self.daemon.catalog;
+        let Some(key) = self.daemon.key_of_ciphertext(text) else { return Ok(()) };
+        match catalog.token_of(&key.record().ring) {
+            Some(token) => self.authorise(action, &Target::key(&token.ring().name, &key)),
+            None => Ok(()),
+        }
+    }
+
     fn key_and_version(&self) -> Result<(Arc<KeyCell>, Arc<VersionCell>)> {
         let (_, key) = self.named_key("key")?;
         let version = names::version(&key, self.args.required("version")?)?;
@@ -103,6 +114,9 @@ pub fn encrypt(call: &Call<'_>) -> Result<Value> {
 pub fn decrypt(call: &Call<'_>) -> Result<Value> {
     let key = call.args.text("key").map(|text| call.find_key(text)).transpose()?.map(|(_, key)| key);
     let (text, checked) = call.input("ciphertext-file")?;
+    if key.is_none() {
+        call.authorise_ciphertext("Decrypt", text)?;
+    }
     let (aad, aad_checked) = call.aad("additional-authenticated-data-file", "context")?;
     let (version, plaintext) = call.daemon.decrypt(key.as_ref(), text, &aad, &call.caller())?;
     let primary = call.daemon.catalog.key(&version.key).and_then(|key| key.record().primary);
@@ -142,12 +156,16 @@ pub fn reencrypt(call: &Call<'_>) -> Result<Value> {
     let (text, checked) = call.input("ciphertext-file")?;
     let (old_aad, _) = call.aad("source-additional-authenticated-data-file", "source-context")?;
     let (new_aad, _) = call.aad("destination-additional-authenticated-data-file", "destination-context")?;
+    call.authorise_ciphertext("Decrypt", text)?;
     let (source, plaintext) = call.daemon.decrypt(None, text, &old_aad, &call.caller())?;
     let missing = || Error::Internal { detail: format!("{} has no key", source.name) };
     let source_key = call.daemon.catalog.key(&source.key).ok_or_else(missing)?;
     let destination = match call.args.text("destination-key") {
-        Some(name) => call.find_key_on("destination-keyring", name)?.1,
-        None => source_key.clone(),
+        Some(name) => call.find_key_for("Encrypt", "destination-keyring", name)?.1,
+        None => {
+            call.authorise_ciphertext("Encrypt", text)?;
+            source_key.clone()
+        }
     };
     let is_current = destination.uid == source_key.uid
         && source_key.record().primary == Some(source.number)

@@ -5,9 +5,11 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::{Call, json, listing};
+use crate::access::Target;
 use crate::error::{Error, Result};
 use crate::kms::algorithm::ProtectionLevel;
 use crate::kms::import::{ImportMethod, NewImportJob, effective_state, job_name};
+use crate::kms::record::ImportJob;
 use crate::kms::state::ImportJobState;
 use crate::kms::time::Time;
 
@@ -24,17 +26,24 @@ pub fn create(call: &Call<'_>) -> Result<Value> {
         method: ImportMethod::parse(call.args.required("import-method")?)?,
         protection_level: ProtectionLevel::parse(call.args.required("protection-level")?)?,
     };
-    let job = call.daemon.create_import_job(&token, new)?;
+    let job = call.daemon.create_import_job_by(&token, new, Some(call.peer.uid))?;
     json::job(&token, &job, call.now)
 }
 
 /// `import-jobs list`: by name.
 pub fn list(call: &Call<'_>) -> Result<Value> {
-    let token = call.ring("keyring")?;
-    let parent = token.ring().name.to_string();
+    let token = call.parent_ring("keyring")?;
+    let ring = token.ring().name.clone();
+    let sees = |job: &ImportJob| {
+        let target = Target::job(&ring, &job.id);
+        call.may("ListImportJobs", &target) || call.may("GetImportJob", &target)
+    };
+    let sees_none = !call.daemon.catalog.jobs(&token.uid).iter().any(|job| sees(job));
+    call.check_list(sees_none, &Target::ring(&ring))?;
+    let parent = ring.to_string();
     listing::page(call, &parent, listing::JOB_FIELDS, |after, count| {
         let jobs = call.daemon.catalog.jobs(&token.uid);
-        let behind = jobs.iter().filter(|job| job.id.as_str() > after).take(count);
+        let behind = jobs.iter().filter(|job| job.id.as_str() > after && sees(job)).take(count);
         // A public key that cannot be shown is left out; describe says why.
         behind.filter_map(|job| Some((job.id.clone(), json::job(&token, job, call.now).ok()?))).collect()
     })
@@ -42,14 +51,14 @@ pub fn list(call: &Call<'_>) -> Result<Value> {
 
 /// `import-jobs describe`
 pub fn describe(call: &Call<'_>) -> Result<Value> {
-    let token = call.ring("keyring")?;
+    let token = call.parent_ring("keyring")?;
     let job = call.job(&token, "name")?;
     json::job(&token, &job, call.now)
 }
 
 /// `import-jobs wait`
 pub fn wait(call: &Call<'_>) -> Result<Value> {
-    let token = call.ring("keyring")?;
+    let token = call.parent_ring("keyring")?;
     let until = Instant::now() + MAX_WAIT;
     loop {
         let job = call.job(&token, "name")?;

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::{Call, json, listing};
+use crate::access::Target;
 use crate::error::{Error, Result};
 use crate::kms::record::{P11Destroy, Profile, Rules};
 use crate::kms::rings::{NewRing, RingUpdate};
@@ -11,8 +12,10 @@ use crate::token::Token;
 /// `keyrings create`
 pub fn create(call: &Call<'_>) -> Result<Value> {
     let args = &call.args;
-    let token = call.daemon.create_ring(NewRing {
-        name: call.ring_name("name")?,
+    let name = call.ring_name("name")?;
+    call.authorise(call.action, &Target::location(&name.project, &name.location))?;
+    let new = NewRing {
+        name,
         token_label: args.text("token-label").map(|label| label.as_bytes().to_vec()),
         profile: chosen(json::PROFILES, args.text("profile"))?.unwrap_or(Profile::Standard),
         p11_destroy: chosen(json::P11_DESTROY, args.text("p11-destroy"))?.unwrap_or(P11Destroy::Schedule),
@@ -20,7 +23,8 @@ pub fn create(call: &Call<'_>) -> Result<Value> {
         so_pin: args.bytes("so-pin-file").map(|pin| &pin[..]),
         user_pin: args.bytes("user-pin-file").map(|pin| &pin[..]),
         slot: None,
-    })?;
+    };
+    let token = call.daemon.create_ring_by(new, Some(call.peer.uid))?;
     Ok(json::ring(&token))
 }
 
@@ -56,6 +60,9 @@ fn rules(call: &Call<'_>, others: Rules) -> Result<Rules> {
 /// `keyrings list`
 pub fn list(call: &Call<'_>) -> Result<Value> {
     let mut tokens = call.daemon.catalog.tokens();
+    tokens.retain(|token| call.sees_ring(&token.ring().name));
+    let (project, location) = call.place()?;
+    call.check_list(tokens.is_empty(), &Target::location(&project, &location))?;
     tokens.sort_by_key(|token| token.ring().name.clone());
     listing::page(call, "keyRings", listing::RING_FIELDS, |after, count| {
         let name = |token: &Token| token.ring().name.to_string();

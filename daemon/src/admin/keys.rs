@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::versions::how;
 use super::{Call, json, listing, names};
+use crate::access::Target;
 use crate::catalog::KeyCell;
 use crate::error::{Error, Result};
 use crate::kms::algorithm::{Algorithm, ProtectionLevel, Purpose, quoted};
@@ -48,7 +49,7 @@ pub fn create(call: &Call<'_>) -> Result<Value> {
         },
         schedule: schedule(call)?,
     };
-    let key = call.daemon.create_key(&token, new)?;
+    let key = call.daemon.create_key_by(&token, new, Some(call.peer.uid))?;
     if let Some(alias) = alias {
         call.daemon.create_alias(&token, &key, alias, call.now)?;
     }
@@ -57,7 +58,10 @@ pub fn create(call: &Call<'_>) -> Result<Value> {
 
 /// `keys list`: by name.
 pub fn list(call: &Call<'_>) -> Result<Value> {
-    let token = call.ring("keyring")?;
+    let token = call.parent_ring("keyring")?;
+    let keys = call.daemon.catalog.keys(&token.uid);
+    let sees_none = !keys.iter().any(|key| call.sees_key(&token, key));
+    call.check_list(sees_none, &Target::ring(&token.ring().name))?;
     let archived = call.args.flag("archived");
     let parent = format!("{} {archived}", token.ring().name);
     listing::page(call, &parent, listing::KEY_FIELDS, |after, count| {
@@ -68,7 +72,9 @@ pub fn list(call: &Call<'_>) -> Result<Value> {
             let keys = call.daemon.catalog.keys_after(&token.uid, &after, count.min(1000));
             let Some(last) = keys.last() else { break };
             after = last.record().id.clone();
-            let listed = keys.iter().filter(|key| key.record().care.archived == archived);
+            let listed = keys
+                .iter()
+                .filter(|key| key.record().care.archived == archived && call.sees_key(&token, key));
             found.extend(listed.map(|key| (key.record().id.clone(), json::key(key, call.now))));
             if found.len() >= count {
                 break;

@@ -1,10 +1,12 @@
 //! The meaning of each admin verb (table 5), one file per group of verbs.
 //!
 //! * [`args`]: the arguments of a verb, checked against its row
+//! * [`authorise`]: who may say which verb about what
 //! * [`names`]: resource names, short and full, to what they name
 //! * [`json`]: resources as JSON documents
 //! * [`listing`]: filter, order and pages
-//! * [`aliases`], [`audit`], [`cryptography`], [`status`], [`keyrings`], [`keys`], [`versions`], [`import_jobs`]: the verbs
+//! * [`aliases`], [`audit`], [`cryptography`], [`status`], [`keyrings`], [`keys`], [`versions`], [`import_jobs`],
+//!   [`policies`], [`logins`]: the verbs
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -12,6 +14,7 @@ use std::time::Instant;
 use claviger_protocol::admin::{ArgumentValue, Request, Verb};
 use serde_json::Value;
 
+use crate::access::{Identity, Target};
 use crate::audit::record::resource_type;
 use crate::audit::{Principal, Record};
 use crate::daemon::Daemon;
@@ -23,13 +26,16 @@ use args::Args;
 pub mod aliases;
 pub mod args;
 pub mod audit;
+pub mod authorise;
 pub mod cryptography;
 pub mod import_jobs;
 pub mod json;
 pub mod keyrings;
 pub mod keys;
 pub mod listing;
+pub mod logins;
 pub mod names;
+pub mod policies;
 pub mod status;
 pub mod versions;
 
@@ -39,6 +45,10 @@ pub struct Call<'a> {
     pub daemon: &'a Arc<Daemon>,
     /// Who said it.
     pub peer: &'a Peer,
+    /// The same, with names and groups.
+    pub identity: &'a Arc<Identity>,
+    /// The action that the verb needs.
+    pub action: &'static str,
     /// What was said.
     pub args: Args,
     /// When it was said.
@@ -120,6 +130,39 @@ const HANDLERS: &[(u16, Handler)] = &[
     (103, audit::list),
     (104, audit::export),
     (105, audit::public_key),
+    (300, policies::of_ring::get),
+    (301, policies::of_ring::set),
+    (302, policies::of_ring::add_binding),
+    (303, policies::of_ring::remove_binding),
+    (304, policies::of_key::get),
+    (305, policies::of_key::set),
+    (306, policies::of_key::add_binding),
+    (307, policies::of_key::remove_binding),
+    (308, policies::of_job::get),
+    (309, policies::of_job::set),
+    (310, policies::of_job::add_binding),
+    (311, policies::of_job::remove_binding),
+    (312, policies::of_location::get),
+    (313, policies::of_location::set),
+    (314, policies::of_location::add_binding),
+    (315, policies::of_location::remove_binding),
+    (316, policies::of_project::get),
+    (317, policies::of_project::set),
+    (318, policies::of_project::add_binding),
+    (319, policies::of_project::remove_binding),
+    (320, policies::create),
+    (321, policies::list),
+    (322, policies::describe),
+    (323, policies::attach),
+    (324, policies::detach),
+    (325, policies::test),
+    (326, policies::template),
+    (327, policies::delete),
+    (330, logins::reset_pin),
+    (331, logins::unlock),
+    (332, logins::add),
+    (333, logins::remove),
+    (334, logins::list),
 ];
 
 /// What kind of thing a verb does, which decides how it is recorded.
@@ -178,6 +221,21 @@ impl Call<'_> {
 /// # Errors
 /// Every error of the key service, and `InvalidArgument` for arguments that the verb does not have.
 pub fn handle(daemon: &Arc<Daemon>, peer: &Peer, verb: &Verb, request: Request) -> Result<Value> {
+    let identity = Arc::new(Identity::of(*peer, daemon.access.settings()));
+    handle_for(daemon, &identity, verb, request)
+}
+
+/// As [`handle`], for somebody whose names and groups are known.
+///
+/// # Errors
+/// As of [`handle`], and `PermissionDenied`.
+pub fn handle_for(
+    daemon: &Arc<Daemon>,
+    identity: &Arc<Identity>,
+    verb: &Verb,
+    request: Request,
+) -> Result<Value> {
+    let peer = &identity.peer;
     let started = Instant::now();
     let subject = Subject::of(&request);
     let principal = Principal::Peer(*peer);
@@ -189,7 +247,7 @@ pub fn handle(daemon: &Arc<Daemon>, peer: &Peer, verb: &Verb, request: Request) 
     let is_watcher = WATCHERS.contains(&verb.number);
     let is_change = class == Class::Change || class == Class::Use && daemon.audit.uses_are_synced();
     let intent = is_change.then(|| daemon.audit.begin(&about(&subject.name))).transpose()?;
-    let outcome = carry_out(daemon, peer, verb, request);
+    let outcome = carry_out(daemon, identity, verb, request);
     if let Err(Error::VersionScheduled { version }) = &outcome {
         daemon.scheduled_use(version, &principal, verb.action);
     }
@@ -267,11 +325,16 @@ impl Subject {
     }
 }
 
-fn carry_out(daemon: &Arc<Daemon>, peer: &Peer, verb: &Verb, request: Request) -> Result<Value> {
+fn carry_out(daemon: &Arc<Daemon>, identity: &Arc<Identity>, verb: &Verb, request: Request) -> Result<Value> {
     let handler = HANDLERS.iter().find(|(number, _)| *number == verb.number);
     let (_, handler) = handler.ok_or_else(|| Error::Unimplemented { what: verb.path.to_owned() })?;
     let args = Args::read(verb, request)?;
-    handler(&Call { daemon, peer, args, now: Time::now() })
+    let action = authorise::action_of(verb, &args);
+    let call = Call { daemon, peer: &identity.peer, identity, action, args, now: Time::now() };
+    if authorise::is_about_project(verb) {
+        call.authorise(action, &Target::project(&call.place()?.0))?;
+    }
+    handler(&call)
 }
 
 #[cfg(test)]

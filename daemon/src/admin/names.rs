@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::access::Target;
 use crate::catalog::{KeyCell, VersionCell};
 use crate::error::{Error, Result};
 use crate::kms::algorithm::quoted;
@@ -52,7 +53,17 @@ impl Call<'_> {
     /// # Errors
     /// `InvalidArgument`, `NotFound`.
     pub fn ring(&self, argument: &str) -> Result<Arc<Token>> {
-        self.daemon.catalog.ring(&self.ring_name(argument)?)
+        let name = self.ring_name(argument)?;
+        self.authorise(self.action, &Target::ring(&name))?;
+        self.existing_ring(&name)
+    }
+
+    /// The ring of this name, for what is on it to be found; whoever asks is asked about that.
+    ///
+    /// # Errors
+    /// `NotFound`, `PermissionDenied`.
+    pub fn existing_ring(&self, name: &RingName) -> Result<Arc<Token>> {
+        self.daemon.catalog.ring(name).map_err(|_| self.missing(&Target::ring(name)))
     }
 
     /// The id of a key, import job or other resource on a ring that may not exist yet, from this argument.
@@ -76,11 +87,26 @@ impl Call<'_> {
     /// # Errors
     /// `InvalidArgument`, `NotFound`.
     pub fn job(&self, token: &Token, argument: &str) -> Result<Arc<ImportJob>> {
+        self.job_for(self.action, token, argument)
+    }
+
+    /// As [`Call::job`], for another action than the verb's.
+    ///
+    /// # Errors
+    /// As of [`Call::job`].
+    pub fn job_for(&self, action: &str, token: &Token, argument: &str) -> Result<Arc<ImportJob>> {
         let id = self.job_id(token, argument)?;
-        self.daemon
-            .catalog
-            .job(&token.uid, &id)
-            .ok_or_else(|| Error::NotFound { resource: format!("{}/importJobs/{id}", token.ring().name) })
+        let target = Target::job(&token.ring().name, &id);
+        self.authorise(action, &target)?;
+        self.daemon.catalog.job(&token.uid, &id).ok_or_else(|| self.missing(&target))
+    }
+
+    /// The ring that this argument names, on which something is that who calls is asked about.
+    ///
+    /// # Errors
+    /// `InvalidArgument`, `NotFound`, `PermissionDenied`.
+    pub fn parent_ring(&self, argument: &str) -> Result<Arc<Token>> {
+        self.existing_ring(&self.ring_name(argument)?)
     }
 
     /// Project and location of the verb.
@@ -117,20 +143,40 @@ impl Call<'_> {
     /// # Errors
     /// As of [`Call::find_key`].
     pub fn find_key_on(&self, keyring: &str, text: &str) -> Result<(Arc<Token>, Arc<KeyCell>)> {
+        self.find_key_for(self.action, keyring, text)
+    }
+
+    /// As [`Call::find_key_on`], for another action than the verb's.
+    ///
+    /// # Errors
+    /// As of [`Call::find_key`].
+    pub fn find_key_for(
+        &self,
+        action: &str,
+        keyring: &str,
+        text: &str,
+    ) -> Result<(Arc<Token>, Arc<KeyCell>)> {
+        let (token, key) = self.resolve_key(action, keyring, text)?;
+        self.authorise(action, &Target::key(&token.ring().name, &key))?;
+        Ok((token, key))
+    }
+
+    fn resolve_key(&self, action: &str, keyring: &str, text: &str) -> Result<(Arc<Token>, Arc<KeyCell>)> {
         let catalog = &self.daemon.catalog;
-        let given = self.args.text(keyring).map(|_| self.ring(keyring)).transpose()?;
+        let given = self.args.text(keyring).map(|_| self.parent_ring(keyring)).transpose()?;
         let (token, key) = if text.starts_with(ALIAS) {
             check_alias(text)?;
             let (project, location) = self.place()?;
             let key = catalog.key_by_alias(&project, &location, text);
-            let missing = || Error::NotFound { resource: alias_name(&project, &location, text) };
-            let key = key.ok_or_else(missing)?;
-            let token = catalog.token_of(&key.record().ring).ok_or_else(missing)?;
+            let mut target = Target::location(&project, &location);
+            target.names.insert(0, alias_name(&project, &location, text));
+            let key = key.ok_or_else(|| self.missing(&target))?;
+            let token = catalog.token_of(&key.record().ring).ok_or_else(|| self.missing(&target))?;
             (token, key)
         } else {
             let (token, id) = match path(text, KEY, "key")? {
                 Some([project, location, ring_id, id]) => {
-                    (catalog.ring(&ring(project, location, ring_id))?, id)
+                    (self.existing_ring(&ring(project, location, ring_id))?, id)
                 }
                 None => {
                     let token = given.clone().ok_or_else(|| Error::InvalidArgument {
@@ -143,7 +189,10 @@ impl Call<'_> {
                 }
             };
             check_id("key", id)?;
-            let missing = || Error::NotFound { resource: format!("{}/cryptoKeys/{id}", token.ring().name) };
+            let missing = || {
+                let target = Target::key_id(&token.ring().name, id);
+                self.authorise(action, &target).err().unwrap_or_else(|| self.missing(&target))
+            };
             let key = catalog.key_by_id(&token.uid, id).ok_or_else(missing)?;
             (token, key)
         };

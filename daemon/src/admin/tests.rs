@@ -70,7 +70,7 @@ fn a_ring_is_shown_with_its_token() {
         ("name", "r"),
         ("token-label", "My token"),
         ("so-pin-file", "12345678"),
-        ("user-pin-file", "1234"),
+        ("user-pin-file", "123456"),
         ("profile", "strict"),
         ("p11-destroy", "deny"),
     ];

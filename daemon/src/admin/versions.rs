@@ -5,6 +5,7 @@ use claviger_protocol::object::ObjectClass;
 use serde_json::{Value, json};
 
 use super::{Call, json, listing, names};
+use crate::access::action::USE_IMPORT_JOB;
 use crate::error::{Error, Result};
 use crate::kms::algorithm::Algorithm;
 use crate::kms::state::{Transition, VersionState};
@@ -121,7 +122,7 @@ fn batch(call: &Call<'_>, transition: Transition) -> Result<Value> {
 /// `keys versions import`
 pub fn import(call: &Call<'_>) -> Result<Value> {
     let (token, key) = call.named_key("key")?;
-    let job = call.job(&token, "import-job")?;
+    let job = call.job_for(USE_IMPORT_JOB, &token, "import-job")?;
     let algorithm = Algorithm::parse(call.args.required("algorithm")?)?;
     let into = call.args.text("version").map(|text| names::version_number(&key, text)).transpose()?;
     let blob = call.args.bytes("wrapped-key-file").ok_or_else(|| Error::InvalidArgument {

@@ -86,6 +86,7 @@ impl Handle for WrapKey {
             .map_err(as_wrapping)?;
         let target = context.object(&session, self.key).map_err(|_| Error::KeyHandleInvalid)?;
         target.admit(Time::now())?;
+        context.check_may(&session, &target, "P11.C_WrapKey")?;
         check_wrappable(&target, &wrapping.attributes())?;
         if is_unpadded(row) && target.class != ObjectClass::SECRET_KEY {
             return Err(Error::KeyNotWrappable);
@@ -279,6 +280,7 @@ impl Derivation<'_> {
             return Err(Error::KeyHandleInvalid);
         }
         object.admit(Time::now())?;
+        self.context.check_may(self.session, &object, "P11.C_DeriveKey")?;
         if !object.raw_use() {
             return Err(Error::KeyFunctionNotPermitted);
         }

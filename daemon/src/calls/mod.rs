@@ -22,6 +22,9 @@ use claviger_protocol::mechanism::{self, MechanismRow};
 use claviger_protocol::params::Mechanism;
 use claviger_protocol::{AttributeType, MechanismType};
 
+use crate::access::action::{SEE_KEY, SEE_RING};
+use crate::access::permit::{Permit, Remembered, action_of_use};
+use crate::access::{Question, Target, Who};
 use crate::application::{Application, User};
 use crate::audit::{Principal, Use};
 use crate::daemon::Daemon;
@@ -57,7 +60,87 @@ pub struct Context<'a> {
 impl Context<'_> {
     /// A session of the caller.
     pub fn session(&self, handle: u64) -> Result<Arc<Session>> {
-        self.application.session(handle)
+        let session = self.application.session(handle)?;
+        // A token that is no longer to be seen is as good as taken out of its slot.
+        if session.sight.is_allowed(self.remembered()) {
+            Ok(session)
+        } else {
+            Err(Error::SessionHandleInvalid)
+        }
+    }
+
+    /// What the caller's application remembers of what it may do.
+    pub fn remembered(&self) -> Option<&Remembered> {
+        Some(&self.application.permits)
+    }
+
+    /// The caller's wish to do something on a token, logged in as that.
+    pub fn permit(&self, token: &Arc<Token>, login: Option<User>, action: &'static str) -> Permit {
+        Permit::new(self.daemon, &self.application.identity, login, token, action)
+    }
+
+    /// Allows the caller an action on an object of the session's token; session objects that are no copies of keys
+    /// are the application's own.
+    ///
+    /// # Errors
+    /// `PermissionDenied`, `UserNotLoggedIn`.
+    pub fn check_may(&self, session: &Session, object: &Object, action: &'static str) -> Result<()> {
+        match self.permit_on(session, object, action) {
+            Some(permit) => permit.check(self.remembered()),
+            None => Ok(()),
+        }
+    }
+
+    fn permit_on(&self, session: &Session, object: &Object, action: &'static str) -> Option<Permit> {
+        use crate::object::Home;
+        let key = match &object.home {
+            Home::Builtin | Home::Session { origin: None, .. } => return None,
+            Home::Token { .. } => None,
+            Home::Version(cell) | Home::Session { origin: Some(cell), .. } => Some(cell),
+        };
+        let login = self.application.login(session.slot);
+        Some(self.permit(&session.token, login, action).about(key, object.is_private()))
+    }
+
+    /// Allows the caller to make a ring of the free slot.
+    ///
+    /// # Errors
+    /// `PermissionDenied`.
+    pub fn check_may_create_ring(&self) -> Result<()> {
+        let who = Who::process(self.application.identity.clone());
+        let target = Target::location("local", "global");
+        let question = Question {
+            who: &who,
+            action: "CreateKeyRing",
+            target: &target,
+            via_pkcs11: true,
+            private: false,
+            now: Time::now(),
+        };
+        match self.daemon.access.decide(&question).allowed {
+            true => Ok(()),
+            false => Err(Error::PermissionDenied {
+                principal: who.name(),
+                action: question.action.to_owned(),
+                resource: target.name().to_owned(),
+            }),
+        }
+    }
+
+    /// The slots that the caller sees.
+    pub fn slots(&self) -> Vec<u64> {
+        self.daemon.slots_of(&self.application.identity, self.remembered())
+    }
+
+    /// True when the caller may see an object of the session's token at all.
+    pub fn sees(&self, session: &Session, object: &Object, user: bool) -> bool {
+        if object.is_private() && !user {
+            return false;
+        }
+        match self.permit_on(session, object, SEE_KEY) {
+            Some(permit) => permit.is_allowed(self.remembered()),
+            None => true,
+        }
     }
 
     /// A read-write session of the caller.
@@ -68,8 +151,10 @@ impl Context<'_> {
 
     /// The token in a slot; the free slot at the end has none that is initialised.
     pub fn token(&self, slot: u64) -> Result<Arc<Token>> {
-        match self.daemon.catalog.token(slot) {
-            Some(token) => Ok(token),
+        let token = self.daemon.catalog.token(slot);
+        match token {
+            Some(token) if self.permit(&token, None, SEE_RING).is_allowed(self.remembered()) => Ok(token),
+            Some(_) => Err(Error::SlotIdInvalid),
             None if slot == self.daemon.free_slot() => Err(Error::TokenNotInitialized),
             None => Err(Error::SlotIdInvalid),
         }
@@ -104,7 +189,7 @@ impl Context<'_> {
                 None => builtin_object(session, handle)?,
             },
         };
-        let visible = object.is_visible(Time::now()) && (!object.is_private() || self.is_user(session));
+        let visible = object.is_visible(Time::now()) && self.sees(session, &object, self.is_user(session));
         if visible { Ok(object) } else { Err(Error::ObjectHandleInvalid) }
     }
 
@@ -195,6 +280,12 @@ impl Context<'_> {
             session.token.check_size(key_type, &key).map_err(|_| Error::KeySizeRange)?;
         }
         let awaits_login = attributes.is_true(AttributeType::ALWAYS_AUTHENTICATE);
+        let purpose = object.origin().and_then(|cell| self.daemon.catalog.key(&cell.key));
+        let purpose = purpose.map(|key| key.record().purpose);
+        let permit = self.permit_on(session, &object, action_of_use(usage, object.class, purpose));
+        if let Some(permit) = &permit {
+            permit.check(self.remembered())?;
+        }
         if let crate::object::Home::Version(cell) = &object.home {
             self.daemon.gate_use(cell, usage, self.application.peer.uid)?;
         }
@@ -204,7 +295,7 @@ impl Context<'_> {
         if counts && object.count_encryption() > limit {
             return Err(Error::KeyFunctionNotPermitted);
         }
-        Ok(KeyUse { object, key, awaits_login })
+        Ok(KeyUse { object, key, awaits_login, permit })
     }
 
     /// What is wrong with a handle that names no key: perhaps it named one that is scheduled for destruction.

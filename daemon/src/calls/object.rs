@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use claviger_protocol::AttributeType;
 use claviger_protocol::call::{
     CopyObject, CreateObject, DestroyObject, FindFirst, FindObjects, FindObjectsFinal, FindObjectsInit,
     Found, GetAttributeValue, GetObjectSize, SetAttributeValue,
@@ -11,6 +10,7 @@ use claviger_protocol::call::{
 use claviger_protocol::frame::MAX_DATA_BYTES;
 use claviger_protocol::object::ObjectClass;
 use claviger_protocol::template::{Attribute, AttributeReply, Template, Value};
+use claviger_protocol::{AttributeType, attribute};
 
 use super::{Context, Handle, order};
 use crate::attributes::Attributes;
@@ -92,6 +92,7 @@ impl Handle for DestroyObject {
             return Err(Error::ActionProhibited);
         }
         if object.is_token() {
+            context.check_may(&session, &object, "ScheduleKeyDeletion")?;
             context.daemon.destroy_token_object(&session.token, &object)
         } else {
             context.application.remove(object.handle);
@@ -116,8 +117,17 @@ impl Handle for GetAttributeValue {
         }
         let now = Time::now();
         let (mut replies, mut room) = (Vec::with_capacity(self.types.len()), MAX_DATA_BYTES);
+        // To read a secret is to take the key out, as wrapping is.
+        let secret = matches!(object.class, ObjectClass::PRIVATE_KEY | ObjectClass::SECRET_KEY);
+        let asks = secret && self.types.iter().any(|r#type| attribute::may_be_sensitive(*r#type));
+        let keeps_secret = asks && context.check_may(&session, &object, "P11.C_WrapKey").is_err();
         for r#type in self.types {
-            let reply = object.reveal(r#type, &context.daemon.records, now)?;
+            let reply = match object.reveal(r#type, &context.daemon.records, now)? {
+                AttributeReply::Value(_) if keeps_secret && attribute::may_be_sensitive(r#type) => {
+                    AttributeReply::Sensitive
+                }
+                reply => reply,
+            };
             if let AttributeReply::Value(Value::Bytes(value)) = &reply {
                 room = room.checked_sub(value.len()).ok_or(Error::DeviceMemory)?;
             }
@@ -146,6 +156,7 @@ impl Handle for SetAttributeValue {
             Ok(changed)
         };
         if object.is_token() {
+            context.check_may(&session, &object, "UpdateKey")?;
             context.daemon.set_token_attributes(&session.token, &object, change)
         } else {
             object.change_attributes(change)
@@ -213,7 +224,7 @@ fn search(
     };
     let mut seen = Vec::new();
     for object in candidates {
-        let visible = object.is_visible(now) && (user || !object.is_private());
+        let visible = object.is_visible(now) && context.sees(session, &object, user);
         if visible && object.matches(template, records, now)? {
             seen.push(object);
         }
@@ -221,7 +232,7 @@ fn search(
     let rule = session.token.ring().rules.find_versions;
     order::versions(context.daemon, seen, rule, now).iter().for_each(|object| found(object));
     for object in context.application.find(session.slot, template, records, now)? {
-        if user || !object.is_private() {
+        if context.sees(session, &object, user) {
             found(&object);
         }
     }
@@ -380,8 +391,14 @@ impl Context<'_> {
         if attributes.is_true(AttributeType::TOKEN) && !session.read_write {
             return Err(Error::SessionReadOnly);
         }
-        if attributes.is_true(AttributeType::PRIVATE) && !self.is_user(session) {
+        let private = attributes.is_true(AttributeType::PRIVATE);
+        if private && !self.is_user(session) {
             return Err(Error::UserNotLoggedIn);
+        }
+        if attributes.is_true(AttributeType::TOKEN) {
+            let login = self.application.login(session.slot);
+            let permit = self.permit(&session.token, login, "CreateKey").about(None, private);
+            permit.check(self.remembered())?;
         }
         check_size(attributes)
     }

@@ -8,6 +8,7 @@ use claviger_protocol::call::{
 use claviger_protocol::flags::{session as session_flags, user};
 
 use super::{Context, Handle};
+use crate::access::action::SEE_RING;
 use crate::access::login;
 use crate::application::User;
 use crate::error::{Error, Result};
@@ -25,7 +26,8 @@ impl Handle for OpenSession {
         }
         let token = context.token(self.slot)?;
         let read_write = self.flags & session_flags::RW_SESSION != 0;
-        context.application.open(Session::new(context.daemon.handles.next(), token, read_write))
+        let sight = context.permit(&token, None, SEE_RING);
+        context.application.open(Session::new(context.daemon.handles.next(), token, read_write, sight))
     }
 }
 
@@ -94,11 +96,11 @@ impl Handle for SetOperationState {
 impl Handle for Login {
     fn handle(self, context: &Context<'_>) -> Result<()> {
         let session = context.session(self.session)?;
-        let pin = self.pin.ok_or(Error::ArgumentsBad)?;
+        let pin = self.pin.as_ref();
         match self.user_type {
-            user::SO => log_in(context, &session, User::So, &pin),
-            user::USER => log_in(context, &session, User::User, &pin),
-            user::CONTEXT_SPECIFIC => log_in_for_operation(context, &session, &pin),
+            user::SO => log_in(context, &session, User::So, pin),
+            user::USER => log_in(context, &session, User::User, pin),
+            user::CONTEXT_SPECIFIC => log_in_for_operation(context, &session, pin),
             _ => Err(Error::UserTypeInvalid),
         }
     }
@@ -133,14 +135,26 @@ impl Handle for GetSessionValidationFlags {
     }
 }
 
-fn log_in(context: &Context<'_>, session: &Session, who: User, pin: &Bytes) -> Result<()> {
+fn log_in(context: &Context<'_>, session: &Session, who: User, pin: Option<&Bytes>) -> Result<()> {
+    context.permit(&session.token, None, "P11.C_Login").check(context.remembered())?;
     context.application.may_log_in(session.slot, who)?;
-    login::check_pin(context.daemon, &session.token, who, pin)?;
+    check(context, session, who, pin)?;
     context.application.log_in(session.slot, who)
 }
 
+/// Checks a PIN; without one, whether who calls needs none (`CKF_PROTECTED_AUTHENTICATION_PATH`).
+fn check(context: &Context<'_>, session: &Session, who: User, pin: Option<&Bytes>) -> Result<()> {
+    match pin {
+        Some(pin) => login::check_pin(context.daemon, &session.token, who, pin),
+        None if login::without_pin(context.daemon, &session.token, &context.application.identity, who) => {
+            Ok(())
+        }
+        None => Err(Error::ArgumentsBad),
+    }
+}
+
 /// `CKU_CONTEXT_SPECIFIC`: frees the operation of a key with `CKA_ALWAYS_AUTHENTICATE` for one use.
-fn log_in_for_operation(context: &Context<'_>, session: &Session, pin: &Bytes) -> Result<()> {
+fn log_in_for_operation(context: &Context<'_>, session: &Session, pin: Option<&Bytes>) -> Result<()> {
     let waits = |key: &KeyUse| key.awaits_login;
     {
         let operations = lock::lock(&session.operations);
@@ -151,7 +165,7 @@ fn log_in_for_operation(context: &Context<'_>, session: &Session, pin: &Bytes) -
             return Err(Error::OperationNotInitialized);
         }
     }
-    login::check_pin(context.daemon, &session.token, User::User, pin)?;
+    check(context, session, User::User, pin)?;
     let mut operations = lock::lock(&session.operations);
     if let Some(operation) = &mut operations.sign {
         operation.key.awaits_login = false;

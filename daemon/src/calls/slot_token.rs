@@ -12,12 +12,13 @@ use crate::access::login;
 use crate::access::pin::PinVerifier;
 use crate::application::User;
 use crate::error::{Error, Result};
+use crate::session::Session;
 use crate::slot;
 
 impl Handle for GetSlotList {
     /// Every slot holds a token, so `token_present` makes no difference.
     fn handle(self, context: &Context<'_>) -> Result<Vec<u64>> {
-        Ok(context.daemon.slots())
+        Ok(context.slots())
     }
 }
 
@@ -34,7 +35,7 @@ impl Handle for GetSlotInfo {
 impl Handle for GetTokenInfo {
     fn handle(self, context: &Context<'_>) -> Result<TokenInfo> {
         match context.token(self.slot) {
-            Ok(token) => Ok(slot::token_info(&token, context.application)),
+            Ok(token) => Ok(slot::token_info(context.daemon, &token, context.application)),
             Err(Error::TokenNotInitialized) => Ok(slot::free_token_info()),
             Err(error) => Err(error),
         }
@@ -43,7 +44,7 @@ impl Handle for GetTokenInfo {
 
 impl Handle for WaitForSlotEvent {
     fn handle(self, context: &Context<'_>) -> Result<u64> {
-        let event = || context.application.new_slot(&context.daemon.slots());
+        let event = || context.application.new_slot(&context.slots());
         if self.block {
             context.daemon.applications.wait(context.application, context.alive, event)
         } else {
@@ -78,8 +79,15 @@ impl Handle for InitToken {
         let pin = self.pin.ok_or(Error::ArgumentsBad)?;
         let label = self.label.trim_ascii_end().to_vec();
         match initialised(context, self.slot)? {
-            None => context.daemon.init_free_token(self.slot, &pin, label).map(drop)?,
-            Some(token) => context.daemon.init_token_again(&token, &pin, label)?,
+            None => {
+                context.check_may_create_ring()?;
+                let creator = context.application.peer.uid;
+                context.daemon.init_free_token(self.slot, &pin, label, creator).map(drop)?;
+            }
+            Some(token) => {
+                context.permit(&token, None, "P11.C_InitToken").check(context.remembered())?;
+                context.daemon.init_token_again(&token, &pin, label)?;
+            }
         }
         Ok(())
     }
@@ -91,7 +99,8 @@ impl Handle for InitPin {
         if !context.is_so(&session) {
             return Err(Error::UserNotLoggedIn);
         }
-        let verifier = new_pin(context, self.pin)?;
+        context.permit(&session.token, Some(User::So), "P11.C_InitPIN").check(context.remembered())?;
+        let verifier = new_pin(context, &session, self.pin)?;
         context.daemon.change_ring(&session.token, |ring| {
             ring.user_pin = Some(verifier);
             Ok(())
@@ -103,10 +112,12 @@ impl Handle for SetPin {
     /// Changes the PIN of who is logged in; with nobody logged in, the user's.
     fn handle(self, context: &Context<'_>) -> Result<()> {
         let session = context.read_write_session(self.session)?;
-        let user = context.application.login(session.slot).unwrap_or(User::User);
+        let login = context.application.login(session.slot);
+        context.permit(&session.token, login, "P11.C_SetPIN").check(context.remembered())?;
+        let user = login.unwrap_or(User::User);
         let old_pin = self.old_pin.ok_or(Error::ArgumentsBad)?;
         login::check_pin(context.daemon, &session.token, user, &old_pin)?;
-        let verifier = new_pin(context, self.new_pin)?;
+        let verifier = new_pin(context, &session, self.new_pin)?;
         context.daemon.change_ring(&session.token, |ring| {
             *login::pin_of(ring, user) = Some(verifier);
             Ok(())
@@ -123,6 +134,7 @@ fn initialised(context: &Context<'_>, slot: u64) -> Result<Option<std::sync::Arc
     }
 }
 
-fn new_pin(context: &Context<'_>, pin: Option<Bytes>) -> Result<PinVerifier> {
-    PinVerifier::new(&pin.ok_or(Error::ArgumentsBad)?, &context.daemon.pepper)
+fn new_pin(context: &Context<'_>, session: &Session, pin: Option<Bytes>) -> Result<PinVerifier> {
+    let profile = session.token.ring().profile;
+    PinVerifier::new(&pin.ok_or(Error::ArgumentsBad)?, profile, &context.daemon.pepper)
 }

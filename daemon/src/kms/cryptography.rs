@@ -158,6 +158,11 @@ impl Daemon {
         }
     }
 
+    /// The key that a ciphertext says it is of.
+    pub fn key_of_ciphertext(&self, ciphertext: &[u8]) -> Option<Arc<KeyCell>> {
+        Header::read(ciphertext).and_then(|header| self.catalog.key(&header.key))
+    }
+
     /// Makes a data key of `length` bytes and encrypts it; nothing of it is kept.
     ///
     /// # Errors

@@ -9,6 +9,7 @@ use super::settings::Settings;
 use super::time::Time;
 use super::upkeep::{MAX_TAGS, Schedule, check_tag, checked_text};
 use super::versions::generate;
+use crate::access::policies::Created;
 use crate::catalog::KeyCell;
 use crate::daemon::Daemon;
 use crate::error::{Error, Result};
@@ -59,6 +60,14 @@ impl Daemon {
     /// # Errors
     /// `InvalidArgument` for anything against the rules, `AlreadyExists`, what the store says.
     pub fn create_key(&self, token: &Token, new: NewKey) -> Result<Arc<KeyCell>> {
+        self.create_key_by(token, new, None)
+    }
+
+    /// As [`Daemon::create_key`], for somebody who gets the rights of its creator.
+    ///
+    /// # Errors
+    /// As of [`Daemon::create_key`].
+    pub fn create_key_by(&self, token: &Token, new: NewKey, creator: Option<u32>) -> Result<Arc<KeyCell>> {
         let algorithm = new.check(&self.settings)?;
         let ring = token.ring();
         let name = format!("{}/cryptoKeys/{}", ring.name, new.id);
@@ -108,8 +117,11 @@ impl Daemon {
         }
         record.etag = 1;
         change.put(Tree::CryptoKey, record.uid, &record)?;
+        let created = Created::by(name, creator);
+        created.write(&mut change)?;
         self.records.commit(change)?;
 
+        created.put(&self.access);
         let key = Arc::new(KeyCell::new(&ring.name, record));
         let version = version.map(|version| key.insert(version));
         self.catalog.insert_key(key.clone());

@@ -67,6 +67,7 @@ impl Daemon {
 
         self.records.for_each(Tree::ImportJob, |_, job: ImportJob| catalog.put_job(job))?;
         self.load_usage()?;
+        self.load_policies()?;
         match orphans.first() {
             Some(missing) => Err(Error::StoreRefused { detail: format!("{missing} is missing") }),
             None => Ok(()),

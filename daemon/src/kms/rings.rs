@@ -10,6 +10,7 @@ use super::state::Transition;
 use super::time::Time;
 use super::transitions::check_etag;
 use crate::access::pin::PinVerifier;
+use crate::access::policies::Created;
 use crate::daemon::Daemon;
 use crate::error::{Error, Result};
 use crate::object::Home;
@@ -77,9 +78,17 @@ impl Daemon {
     /// # Errors
     /// `AlreadyExists` when the name is taken, `InvalidArgument` for a label that is too long, `PinLenRange`.
     pub fn create_ring(&self, new: NewRing<'_>) -> Result<Arc<Token>> {
+        self.create_ring_by(new, None)
+    }
+
+    /// As [`Daemon::create_ring`], for somebody who gets the rights of its creator.
+    ///
+    /// # Errors
+    /// As of [`Daemon::create_ring`].
+    pub fn create_ring_by(&self, new: NewRing<'_>, creator: Option<u32>) -> Result<Arc<Token>> {
         let token_label = new.token_label.unwrap_or_else(|| new.name.id.clone().into_bytes());
         check_label(&token_label)?;
-        let verifier = |pin| PinVerifier::new(pin, &self.pepper);
+        let verifier = |pin| PinVerifier::new(pin, new.profile, &self.pepper);
         let (so_pin, user_pin) =
             (new.so_pin.map(verifier).transpose()?, new.user_pin.map(verifier).transpose()?);
         let mut serial = [0; 8];
@@ -111,8 +120,11 @@ impl Daemon {
         let mut change = Change::new();
         change.put(Tree::KeyRing, ring.uid, &ring)?;
         change.put(Tree::Meta, COUNTERS, &counters)?;
+        let created = Created::by(ring.name.to_string(), creator);
+        created.write(&mut change)?;
         self.records.commit(change)?;
 
+        created.put(&self.access);
         self.catalog.set_counters(counters);
         let token = Arc::new(Token::new(ring));
         self.catalog.insert_ring(token.clone());
@@ -125,10 +137,24 @@ impl Daemon {
     /// # Errors
     /// What `change` gives, and what the store says.
     pub fn change_ring<T>(&self, token: &Token, change: impl FnOnce(&mut KeyRing) -> Result<T>) -> Result<T> {
+        self.change_ring_quietly(token, |ring| {
+            ring.etag += 1;
+            change(ring)
+        })
+    }
+
+    /// As [`Daemon::change_ring`], for what happens by itself and is no change of the ring: counts of wrong PINs.
+    ///
+    /// # Errors
+    /// As of [`Daemon::change_ring`].
+    pub fn change_ring_quietly<T>(
+        &self,
+        token: &Token,
+        change: impl FnOnce(&mut KeyRing) -> Result<T>,
+    ) -> Result<T> {
         let _writer = self.catalog.write();
         let mut ring = KeyRing::clone(&token.ring());
         let result = change(&mut ring)?;
-        ring.etag += 1;
         let mut batch = Change::new();
         batch.put(Tree::KeyRing, ring.uid, &ring)?;
         self.records.commit(batch)?;
@@ -165,7 +191,13 @@ impl Daemon {
     ///
     /// # Errors
     /// As [`Daemon::create_ring`]; `SlotIdInvalid` when another application has just taken the slot.
-    pub fn init_free_token(&self, slot: u64, so_pin: &[u8], token_label: Vec<u8>) -> Result<Arc<Token>> {
+    pub fn init_free_token(
+        &self,
+        slot: u64,
+        so_pin: &[u8],
+        token_label: Vec<u8>,
+        creator: u32,
+    ) -> Result<Arc<Token>> {
         let name = |id: String| RingName { project: "local".to_owned(), location: "global".to_owned(), id };
         let legal = |c: char| if c.is_ascii_alphanumeric() || c == '_' || c == '-' { c } else { '-' };
         let mut id: String = String::from_utf8_lossy(&token_label).chars().map(legal).take(50).collect();
@@ -176,7 +208,7 @@ impl Daemon {
         if self.catalog.ring(&name(id.clone())).is_ok() {
             id = format!("{id}-{}", &uid[..8]);
         }
-        self.create_ring(NewRing {
+        let new = NewRing {
             name: name(id),
             token_label: Some(token_label),
             profile: Profile::Standard,
@@ -185,7 +217,8 @@ impl Daemon {
             so_pin: Some(so_pin),
             user_pin: None,
             slot: Some(slot),
-        })
+        };
+        self.create_ring_by(new, Some(creator))
     }
 
     /// `C_InitToken` on a token: with the right SO PIN and no session open anywhere, all its keys are scheduled

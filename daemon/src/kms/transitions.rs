@@ -346,6 +346,7 @@ impl Daemon {
         say("coming destructions cannot be announced", self.announce_destructions(Time::now()).map(drop));
         say("scheduled rotations cannot be carried out", self.rotate_due(Time::now()).map(drop));
         say("the use of keys cannot be kept", self.flush_usage());
+        self.access.minute();
         if let Err(error) = self.audit.expire(Time::wall()) {
             tracing::error!(%error, "old audit records cannot be removed");
         }

@@ -90,7 +90,14 @@ impl Daemon {
         let mut batch = Change::new();
         batch.put(Tree::CryptoKey, record.uid, &record)?;
         self.records.commit(batch)?;
+        let old = key.record();
+        // Conditions of policies look at these.
+        let decides = old.care.tags != record.care.tags || old.algorithm != record.algorithm;
         key.replace(record);
+        if decides {
+            self.access.changed();
+            self.access_changed();
+        }
         Ok(result)
     }
 

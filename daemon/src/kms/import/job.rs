@@ -7,6 +7,7 @@ use claviger_protocol::template::Value;
 use claviger_protocol::{AttributeType, MechanismType};
 
 use super::ImportMethod;
+use crate::access::policies::Created;
 use crate::crypto;
 use crate::daemon::Daemon;
 use crate::error::{Error, Result};
@@ -44,6 +45,19 @@ impl Daemon {
     /// # Errors
     /// `InvalidArgument` for an id against the rules, `AlreadyExists`, what the store says.
     pub fn create_import_job(self: &Arc<Self>, token: &Token, new: NewImportJob) -> Result<Arc<ImportJob>> {
+        self.create_import_job_by(token, new, None)
+    }
+
+    /// As [`Daemon::create_import_job`], for somebody who gets the rights of its creator.
+    ///
+    /// # Errors
+    /// As of [`Daemon::create_import_job`].
+    pub fn create_import_job_by(
+        self: &Arc<Self>,
+        token: &Token,
+        new: NewImportJob,
+        creator: Option<u32>,
+    ) -> Result<Arc<ImportJob>> {
         check_id("import job", &new.id)?;
         let now = Time::now();
         let job = ImportJob {
@@ -64,7 +78,11 @@ impl Daemon {
         if self.catalog.job(&token.uid, &job.id).is_some() {
             return Err(Error::AlreadyExists { resource: job_name(token, &job) });
         }
-        let job = self.put_job(Change::new(), job)?;
+        let mut change = Change::new();
+        let created = Created::by(job_name(token, &job), creator);
+        created.write(&mut change)?;
+        let job = self.put_job(change, job)?;
+        created.put(&self.access);
         drop(writer);
         self.generate_in_background(job.clone());
         Ok(job)
