@@ -189,3 +189,26 @@ pub fn die() {
     // SAFETY: sends a signal to this process; no memory is involved.
     unsafe { libc::raise(libc::SIGKILL) };
 }
+
+/// Runs `action` on a thread whose effective user and group are these, with no further groups; the other threads
+/// stay who they are. Only root can. What the thread opens and connects to, it does as that user.
+pub fn as_user<T: Send>(uid: u32, gid: u32, action: impl FnOnce() -> T + Send) -> T {
+    let become_user = || {
+        let none: *const libc::gid_t = std::ptr::null();
+        // SAFETY: these system calls change the credentials of the calling thread alone, which ends after it; they
+        // read no memory of this process (the list of groups is empty).
+        let done = unsafe {
+            libc::syscall(libc::SYS_setgroups, 0, none) == 0
+                && libc::syscall(libc::SYS_setresgid, gid, gid, gid) == 0
+                && libc::syscall(libc::SYS_setresuid, uid, uid, uid) == 0
+        };
+        assert!(done, "becoming user {uid}: {}", io::Error::last_os_error());
+    };
+    std::thread::scope(|scope| {
+        let thread = scope.spawn(move || {
+            become_user();
+            action()
+        });
+        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}

@@ -194,10 +194,9 @@ fn wrong_pins_lock_the_pin_and_the_security_officer_unlocks_it() {
             "try {wrong}"
         );
         let expected = match wrong {
-            ..=6 => 0,
-            7 | 8 => token_flags::USER_PIN_COUNT_LOW,
+            ..=8 => token_flags::USER_PIN_COUNT_LOW,
             9 => token_flags::USER_PIN_COUNT_LOW | token_flags::USER_PIN_FINAL_TRY,
-            _ => token_flags::USER_PIN_LOCKED,
+            _ => token_flags::USER_PIN_COUNT_LOW | token_flags::USER_PIN_LOCKED,
         };
         assert_eq!(flags(), expected, "after wrong try {wrong}");
     }
