@@ -291,6 +291,10 @@ fn a_key_s_policy_holds_through_the_module_from_the_next_call_on() {
         {"Effect": "Deny", "Principal": format!("uid:{ALICE}"), "Action": "kms:DescribeKey"},
     ]});
     let hide = open.file("invisible.json", &invisible.to_string());
+    let no_aes = json!({"Version": "1", "Statement": [
+        {"Effect": "Deny", "Principal": "*", "Action": ["kms:Encrypt", "kms:RawEncrypt"]},
+    ]});
+    let no_aes = open.file("no-aes.json", &no_aes.to_string());
     open.application(ALICE, |app| {
         let session = app.login(&ring);
         let private = app.raw.find(session, &[class(ObjectClass::PRIVATE_KEY)]).unwrap();
@@ -312,11 +316,18 @@ fn a_key_s_policy_holds_through_the_module_from_the_next_call_on() {
         open.root(&format!("keys set-policy tls --keyring {} --default", ring.name));
         assert_eq!(sign(), Ok(()));
         // A copy in the session is as usable as what it is a copy of.
-        let copy = app.raw.copy_object(session, *key, &[token(false)]).unwrap();
-        open.root(&format!("keys set-policy tls --keyring {} --policy-file {file}", ring.name));
+        let original = app.aes(session, 32, &on_token("copied")).unwrap();
+        let copy = app.raw.copy_object(session, original, &[token(false)]).unwrap();
+        let ecb = Mechanism::from(M::AES_ECB);
+        let encrypt = |key| {
+            app.raw.start(Operation::Encrypt, session, Some(&ecb), key)?;
+            app.raw.start(Operation::Encrypt, session, None, 0)
+        };
+        assert_eq!((encrypt(original), encrypt(copy)), (Ok(()), Ok(())));
+        open.root(&format!("keys set-policy copied --keyring {} --policy-file {no_aes}", ring.name));
         assert_eq!(
-            app.raw.start(Operation::Sign, session, Some(&mechanism), copy),
-            Err(Rv::ACTION_PROHIBITED)
+            (encrypt(original), encrypt(copy)),
+            (Err(Rv::ACTION_PROHIBITED), Err(Rv::ACTION_PROHIBITED))
         );
         open.root(&format!("keys set-policy tls --keyring {} --policy-file {hide}", ring.name));
         assert!(app.raw.find(session, &[class(ObjectClass::PRIVATE_KEY), token(true)]).unwrap().is_empty());
