@@ -13,6 +13,8 @@ export PIN SO_PIN module
 
 umask 077
 work=$(mktemp -d "${TMPDIR:-/tmp}/claviger-interop.XXXXXX")
+# Every call that goes through the module, by whichever program, and what it returned: for functions.py.
+export CLAVIGER_MODULE_LOG=$work/calls
 daemon= passed=0 failed=0 waived=0 skipped=0
 
 finish() {
@@ -20,6 +22,10 @@ finish() {
     trap - EXIT
     stop_daemon
     if [ "$status" != 0 ]; then result fail "the script ends" "exit status $status"; fi
+    if [ -s "$work/calls" ]; then
+        sed -n 's/^claviger-pkcs11\[[0-9]*\]: \(C_[A-Za-z0-9]*\) = \([A-Za-z_0-9]*\) .*/\1 \2/p' "$work/calls" | sort -u \
+            >"${INTEROP_RESULTS:-$work}/$client.calls"
+    fi
     printf '%s %d %d %d %d\n' "$client" "$passed" "$failed" "$waived" "$skipped" >"${INTEROP_RESULTS:-$work}/$client"
     printf '%s: %d passed, %d failed, %d waived, %d skipped\n' "$client" "$passed" "$failed" "$waived" "$skipped"
     cd /

@@ -1,6 +1,7 @@
 #!/bin/bash
 # Runs other people's programs and test suites against the built module: every conformance/interop/<client>/run.sh,
-# or those named as arguments. Ends with a table and one line "N passed, N failed, N skipped". See README.md.
+# or those named as arguments. Ends with a table and one line "N passed, N failed, N skipped", and writes what each
+# client was seen to call (functions.py). See README.md.
 set -uo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 release=${CLAVIGER_RELEASE:-$(cd "$here/../.." && pwd)/target/release}
@@ -14,7 +15,7 @@ trap 'rm -rf "$INTEROP_RESULTS"' EXIT
 # Those that find most come first.
 clients=("$@")
 [ ${#clients[@]} != 0 ] || clients=(openssl-engine pkcs11-tool java python-pkcs11 pykcs11 cryptoki softhsm-p11test
-    opensc-p11test openssl-provider)
+    opensc-p11test openssl-provider conformance)
 status=0
 for client in "${clients[@]}"; do
     [ -e "$here/$client/run.sh" ] || { echo "interop: no client $client" >&2; status=1; continue; }
@@ -22,6 +23,8 @@ for client in "${clients[@]}"; do
     bash "$here/$client/run.sh" || status=1
     [ -e "$INTEROP_RESULTS/$client" ] || { printf '%s 0 1 0 0\n' "$client" >"$INTEROP_RESULTS/$client"; status=1; }
 done
+
+python3 "$here/functions.py" "$INTEROP_RESULTS" || status=1
 
 printf '\n%-18s %7s %7s %7s %7s %8s\n' client checks passed failed waived skipped
 for client in "${clients[@]}"; do cat "$INTEROP_RESULTS/$client" 2>/dev/null; done | awk '

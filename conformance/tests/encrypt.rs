@@ -350,10 +350,87 @@ fn megabytes_go_through_in_one_call_and_in_parts() {
     }
     in_parts.extend(raw.finish(Operation::Encrypt, session, Room::Bytes(16)).unwrap());
     assert!(in_parts == expected, "4 MiB in parts");
-    // More than a frame holds is refused by name, and the connection is as good as before.
-    raw.start(Operation::Encrypt, session, Some(&Mechanism::ctr(128, IV)), key).unwrap();
-    let huge = vec![0; 5 << 20];
-    let output = raw.one_shot(Operation::Encrypt, session, &huge, Room::Bytes(huge.len()));
+}
+
+#[test]
+fn more_than_a_frame_goes_through_in_one_call_where_parts_would() {
+    let setup = Setup::new();
+    let raw = &setup.app.raw;
+    let session = setup.app.login(&setup.ring);
+    let value = [3; 32];
+    let key = setup.app.known(session, KeyType::AES, &value, &[A::ENCRYPT, A::DECRYPT]);
+    let data: Vec<u8> = (0..9 << 20).map(|n: u32| (n / 251) as u8).collect();
+    let start =
+        |operation, mechanism: &Mechanism| raw.start(operation, session, Some(mechanism), key).unwrap();
+    let ctr = Mechanism::ctr(128, IV);
+    let pad = Mechanism::bytes(M::AES_CBC_PAD, &IV);
+    let gcm = Mechanism::gcm(&IV[..12], b"aad", 128);
+    for (mechanism, more, name) in [(&ctr, 0, Some("ctr")), (&pad, 16, Some("cbc")), (&gcm, 16, None)] {
+        let total = data.len() + more;
+        start(Operation::Encrypt, mechanism);
+        let query = raw.one_shot(Operation::Encrypt, session, &data, Room::Query);
+        assert_eq!((query.rv, query.length), (Rv::OK, total as u64), "{mechanism:?}");
+        let short = raw.one_shot(Operation::Encrypt, session, &data, Room::Bytes(total - 1));
+        assert_eq!((short.rv, short.length), (Rv::BUFFER_TOO_SMALL, total as u64), "{mechanism:?}");
+        let encrypted = raw.one_shot(Operation::Encrypt, session, &data, Room::Bytes(total)).unwrap();
+        let over = raw.one_shot(Operation::Encrypt, session, b"", Room::Bytes(16));
+        assert_eq!(over.rv, Rv::OPERATION_NOT_INITIALIZED);
+        if let Some(name) = name {
+            assert!(encrypted == enc(&format!("-aes-256-{name}"), &value, &IV, &data), "{name} by openssl");
+        }
+        start(Operation::Decrypt, mechanism);
+        let short = raw.one_shot(Operation::Decrypt, session, &encrypted, Room::Bytes(data.len() - 1));
+        assert_eq!(short.rv, Rv::BUFFER_TOO_SMALL, "{mechanism:?}");
+        let decrypted = raw.one_shot(Operation::Decrypt, session, &encrypted, Room::Bytes(data.len()));
+        assert!(decrypted.unwrap() == data, "{mechanism:?} and back");
+        // The same as one part that is too long for a frame.
+        start(Operation::Decrypt, mechanism);
+        let mut parts = raw.update(Operation::Decrypt, session, &encrypted, Room::Bytes(total)).unwrap();
+        parts.extend(raw.finish(Operation::Decrypt, session, Room::Bytes(total)).unwrap());
+        assert!(parts == data, "{mechanism:?} in one part");
+    }
+    // A byte is changed.
+    start(Operation::Encrypt, &gcm);
+    let mut changed = raw.one_shot(Operation::Encrypt, session, &data, Room::Bytes(data.len() + 16)).unwrap();
+    changed[5 << 20] ^= 1;
+    start(Operation::Decrypt, &gcm);
+    let refused = raw.one_shot(Operation::Decrypt, session, &changed, Room::Bytes(data.len()));
+    assert_eq!(refused.rv, Rv::ENCRYPTED_DATA_INVALID);
+    // What takes all data in one part cannot.
+    let (public, private) = setup.app.rsa(session, 2048, &[]).unwrap();
+    raw.start(Operation::Encrypt, session, Some(&M::RSA_PKCS.into()), public).unwrap();
+    let output = raw.one_shot(Operation::Encrypt, session, &data, Room::Bytes(256));
     assert_eq!(output.rv, Rv::DATA_LEN_RANGE);
+    let over = raw.one_shot(Operation::Encrypt, session, b"", Room::Bytes(256));
+    assert_eq!(over.rv, Rv::OPERATION_NOT_INITIALIZED);
+
+    // Digests, signatures and random bytes.
+    raw.start(Operation::Digest, session, Some(&M::SHA3_256.into()), 0).unwrap();
+    let output = raw.one_shot(Operation::Digest, session, &data, Room::Bytes(32)).unwrap();
+    assert_eq!(output, claviger_conformance::openssl::digest("sha3-256", &data));
+    raw.start(Operation::Sign, session, Some(&M::SHA256_RSA_PKCS.into()), private).unwrap();
+    assert_eq!(raw.one_shot(Operation::Sign, session, &data, Room::Query).length, 256);
+    let signature = raw.one_shot(Operation::Sign, session, &data, Room::Bytes(256)).unwrap();
+    for (data, expected) in [(&data, Ok(())), (&decremented(&data), Err(Rv::SIGNATURE_INVALID))] {
+        raw.start(Operation::Verify, session, Some(&M::SHA256_RSA_PKCS.into()), public).unwrap();
+        assert_eq!(raw.verify(session, data, &signature), expected);
+    }
+    raw.start(Operation::Sign, session, Some(&M::RSA_PKCS.into()), private).unwrap();
+    assert_eq!(raw.one_shot(Operation::Sign, session, &data, Room::Bytes(256)).rv, Rv::DATA_LEN_RANGE);
+    let random = raw.generate_random(session, 5 << 20).unwrap();
+    assert!(
+        random.len() == 5 << 20
+            && random[..16] != random[4 << 20..][..16]
+            && random[5_000_000..] != [0; 242_880]
+    );
     assert_eq!(raw.generate_random(session, 8).map(|random| random.len()), Ok(8));
+}
+
+/// The same with the last byte one less.
+fn decremented(data: &[u8]) -> Vec<u8> {
+    let mut data = data.to_vec();
+    if let Some(last) = data.last_mut() {
+        *last = last.wrapping_sub(1);
+    }
+    data
 }

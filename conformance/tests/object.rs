@@ -459,7 +459,7 @@ fn domain_parameters_know_their_sizes_and_their_origin() {
 
 #[test]
 fn a_public_key_info_that_is_given_must_be_the_key_s() {
-    // PKCS#11 3.2, 4.9: the token verifies correspondence.
+    // PKCS#11 3.2, 4.10: the token verifies correspondence.
     let setup = Setup::new();
     let raw = &setup.app.raw;
     let session = setup.app.login(&setup.ring);

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use claviger_protocol::call::{Output, Room};
 use claviger_protocol::flags::mechanism as mechanism_flags;
+use claviger_protocol::frame::MAX_DATA_BYTES;
 use claviger_protocol::mechanism::{self, MechanismRow};
 use claviger_protocol::params::Params;
 use claviger_protocol::{Bytes, MechanismType};
@@ -100,13 +101,18 @@ enum Way {
     Undecided,
     OneShot,
     Parts,
+    /// A one-shot call whose data comes in parts.
+    Announced,
 }
 
 impl Way {
     /// Goes one way, if not yet on the other.
     fn take(&mut self, way: Way) -> Result<()> {
-        if *self != Way::Undecided && *self != way {
-            return Err(Error::OperationActive);
+        match (*self, way) {
+            (Way::Announced, Way::Parts) => return Ok(()),
+            (Way::Undecided | Way::Announced, _) => {}
+            (own, way) if own == way => {}
+            _ => return Err(Error::OperationActive),
         }
         *self = way;
         Ok(())
@@ -206,6 +212,9 @@ fn too_little(room: Room, needed: usize) -> Option<Output> {
     }
 }
 
+/// Longest padding that decryption takes off, in bytes.
+const LONGEST_PADDING: usize = 16;
+
 /// Encryption or decryption.
 pub struct CipherOperation {
     /// The key.
@@ -238,10 +247,11 @@ impl CipherOperation {
     /// `C_Encrypt` and `C_Decrypt`.
     pub fn one_shot(&mut self, data: &[u8], room: Room) -> Result<Step> {
         self.key.admit()?;
+        let again = self.way == Way::Announced;
         self.way.take(Way::OneShot)?;
         let cipher = match self.cipher.take() {
-            Some(cipher) => cipher,
-            None => Cipher::new(self.direction, self.row, &self.params, self.key.key.clone())?,
+            Some(cipher) if !again => cipher,
+            _ => Cipher::new(self.direction, self.row, &self.params, self.key.key.clone())?,
         };
         cipher.check_length(data.len())?;
         let bound = cipher.one_shot_length(data.len());
@@ -258,6 +268,60 @@ impl CipherOperation {
             Some(answer) => Ok(Step::Active(answer)),
             None => Ok(Step::Done(Output::Data(output))),
         }
+    }
+
+    /// Data of more than a frame is to come. Goes on with no output when it may.
+    pub fn announce(&mut self, length: u64, one_shot: bool, room: Room) -> Result<Step> {
+        self.key.admit()?;
+        let length = usize::try_from(length).map_err(|_| Error::DataLenRange)?;
+        if !one_shot {
+            self.way.take(Way::Parts)?;
+            let cipher = self.cipher.as_ref().ok_or(Error::OperationActive)?;
+            if !cipher.multi_part() {
+                return Err(Error::OperationNotInitialized);
+            }
+            cipher.check_part(length)?;
+            let answer = too_little(room, cipher.update_length(length));
+            return Ok(Step::Active(answer.unwrap_or(Output::Data(Bytes::default()))));
+        }
+        // A second time, because at the end of the first there was too little room.
+        let again = self.way == Way::Announced;
+        self.way.take(Way::OneShot)?;
+        self.last = None;
+        let cipher = match self.cipher.take() {
+            Some(cipher) if !again => cipher,
+            _ => Cipher::new(self.direction, self.row, &self.params, self.key.key.clone())?,
+        };
+        if !cipher.multi_part() {
+            return Err(match self.direction {
+                Direction::Encrypt => Error::DataLenRange,
+                Direction::Decrypt => Error::EncryptedDataLenRange,
+            });
+        }
+        cipher.check_length(length)?;
+        let bound = cipher.one_shot_length(length);
+        self.cipher = Some(cipher);
+        // Decryption may take a padding off, and only the end tells how long it is.
+        let least = match self.direction {
+            Direction::Encrypt => bound,
+            Direction::Decrypt => bound.saturating_sub(LONGEST_PADDING),
+        };
+        if let Some(answer) = too_little(room, bound)
+            && (room.is_none() || too_little(room, least).is_some())
+        {
+            return Ok(Step::Active(answer));
+        }
+        self.way = Way::Announced;
+        Ok(Step::Active(Output::Data(Bytes::default())))
+    }
+
+    /// The output of the end from an offset on, when it is more than a frame.
+    pub fn rest(&mut self, offset: u64) -> Result<Step> {
+        let last = self.last.as_ref().ok_or(Error::OperationNotInitialized)?;
+        let rest = usize::try_from(offset).ok().and_then(|offset| last.get(offset..));
+        let rest = rest.ok_or(Error::ArgumentsBad)?;
+        let piece = Output::Data(Bytes::from(&rest[..rest.len().min(MAX_DATA_BYTES)]));
+        Ok(if rest.len() > MAX_DATA_BYTES { Step::Active(piece) } else { Step::Done(piece) })
     }
 
     /// `C_EncryptUpdate` and `C_DecryptUpdate`.
@@ -294,6 +358,8 @@ impl CipherOperation {
         let length = self.last.as_ref().map_or(0, |last| last.len());
         match too_little(room, length) {
             Some(answer) => Ok(Step::Active(answer)),
+            // More than a reply holds: the module fetches it.
+            None if length > MAX_DATA_BYTES => Ok(Step::Active(Output::Length(length as u64))),
             None => Ok(Step::Done(Output::Data(self.last.take().unwrap_or_default()))),
         }
     }
@@ -324,6 +390,16 @@ impl DigestOperation {
         let mut digest = self.digest.try_clone()?;
         digest.update(data)?;
         Ok(Step::Done(Output::Data(digest.finish()?)))
+    }
+
+    /// Data of more than a frame is to come.
+    pub fn announce(&mut self, room: Room) -> Result<Step> {
+        self.way.take(Way::OneShot)?;
+        if let Some(answer) = too_little(room, self.digest.length()) {
+            return Ok(Step::Active(answer));
+        }
+        self.way = Way::Announced;
+        Ok(Step::Active(Output::Data(Bytes::default())))
     }
 
     /// `C_DigestUpdate`.
@@ -391,6 +467,21 @@ impl SignOperation {
         self.end(room, |signer| signer.sign(data))
     }
 
+    /// Data of more than a frame is to come. `DataLenRange` when the mechanism takes all in one part.
+    pub fn announce(&mut self, room: Room) -> Result<Step> {
+        self.key.admit()?;
+        self.way.take(Way::OneShot)?;
+        let signer = self.signer.as_ref().ok_or(Error::OperationNotInitialized)?;
+        if !signer.multi_part() {
+            return Err(Error::DataLenRange);
+        }
+        if let Some(answer) = too_little(room, signer.length()) {
+            return Ok(Step::Active(answer));
+        }
+        self.way = Way::Announced;
+        Ok(Step::Active(Output::Data(Bytes::default())))
+    }
+
     /// `C_SignUpdate`.
     pub fn update(&mut self, part: &[u8]) -> Result<()> {
         self.key.admit()?;
@@ -448,6 +539,17 @@ impl VerifyOperation {
         self.key.admit()?;
         self.way.take(Way::OneShot)?;
         self.verifier()?.verify(data, signature)
+    }
+
+    /// Data of more than a frame is to come. `DataLenRange` when the mechanism takes all in one part.
+    pub fn announce(&mut self) -> Result<Step> {
+        self.key.admit()?;
+        self.way.take(Way::OneShot)?;
+        if !self.verifier.as_ref().is_some_and(Verifier::multi_part) {
+            return Err(Error::DataLenRange);
+        }
+        self.way = Way::Announced;
+        Ok(Step::Active(Output::Data(Bytes::default())))
     }
 
     /// `C_VerifyUpdate`.

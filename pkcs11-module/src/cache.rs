@@ -132,6 +132,8 @@ const QUIET: &[u16] = &[
     SignOnce::NUMBER,
     VerifyOnce::NUMBER,
     FindFirst::NUMBER,
+    Announce::NUMBER,
+    Rest::NUMBER,
 ];
 
 /// Calls that make objects, which may belong to a session and go with it.

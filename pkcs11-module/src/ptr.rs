@@ -69,6 +69,9 @@ unsafe fn copy(pointer: *const u8, length: CK_ULONG, null: Rv, too_long: Rv) -> 
     Ok(Bytes::from(bytes))
 }
 
+/// Longest data of one call, in bytes: beyond it the length is taken for a mistake.
+const LONGEST_DATA: CK_ULONG = 1 << 36;
+
 /// A pointer and a length that the function reads.
 #[derive(Clone, Copy)]
 pub struct In<'call> {
@@ -96,6 +99,22 @@ impl In<'_> {
     pub fn bytes(&self) -> Result<Bytes> {
         // SAFETY: the constructor's contract.
         unsafe { copy(self.pointer, self.length, Rv::ARGUMENTS_BAD, Rv::DATA_LEN_RANGE) }
+    }
+
+    /// True for data of more than a frame, which goes in [`Self::chunks`].
+    pub fn is_large(&self) -> bool {
+        !self.pointer.is_null() && self.length > MAX_DATA_BYTES as CK_ULONG && self.length <= LONGEST_DATA
+    }
+
+    /// Copies of the bytes, at most [`MAX_DATA_BYTES`] at a time.
+    pub fn chunks(&self) -> impl Iterator<Item = Result<Bytes>> {
+        let Self { pointer, length, .. } = *self;
+        let whole = usize::try_from(length).unwrap_or(usize::MAX);
+        (0..whole).step_by(MAX_DATA_BYTES).map(move |offset| {
+            let length = (whole - offset).min(MAX_DATA_BYTES) as CK_ULONG;
+            // SAFETY: the constructor's contract: `whole` readable bytes, of which these are some.
+            unsafe { copy(pointer.add(offset), length, Rv::ARGUMENTS_BAD, Rv::DATA_LEN_RANGE) }
+        })
     }
 
     /// A copy of a PIN; NULL is the protected authentication path (PKCS#11 3.2, section 5.6.8).
@@ -170,6 +189,53 @@ impl Out<'_> {
             return Err(Rv::ARGUMENTS_BAD);
         }
         Ok((!self.buffer.is_null()).then_some(self.room))
+    }
+
+    /// How much room is left behind `written` bytes.
+    ///
+    /// # Errors
+    /// As [`Self::room`].
+    pub fn room_after(&self, written: u64) -> Result<Room> {
+        Ok(self.room()?.map(|room| room.saturating_sub(written)))
+    }
+
+    /// Writes a piece of the output behind `written` bytes and gives its length. None when there is too little room, and
+    /// then the length that is needed is written.
+    ///
+    /// # Errors
+    /// `CKR_DEVICE_ERROR` when the daemon sends more than there was room for, or a length.
+    pub fn put(&mut self, written: u64, output: &Output) -> Result<Option<u64>> {
+        match output {
+            Output::Data(data) => {
+                let length = data.len() as u64;
+                if self.room_after(written)?.is_none_or(|room| length > room) {
+                    return Err(Rv::DEVICE_ERROR);
+                }
+                // SAFETY: a room means that the buffer is not NULL, and it has `length` bytes behind `written`. The data
+                // is our own memory, which the application's cannot overlap.
+                unsafe {
+                    ptr::copy_nonoverlapping(data.as_ptr(), self.buffer.add(written as usize), data.len());
+                }
+                Ok(Some(length))
+            }
+            Output::Length(_) => Err(Rv::DEVICE_ERROR),
+            Output::TooSmall(length) => {
+                // SAFETY: room() has refused NULL; writable as the constructor's caller promised.
+                unsafe { self.length.write_unaligned(written + length) };
+                Ok(None)
+            }
+        }
+    }
+
+    /// Writes how much was [put](Self::put) in all.
+    ///
+    /// # Errors
+    /// As [`Self::room`].
+    pub fn end(self, written: u64) -> Result<()> {
+        self.room()?;
+        // SAFETY: room() has refused NULL; writable as the constructor's caller promised.
+        unsafe { self.length.write_unaligned(written) };
+        Ok(())
     }
 
     /// Writes the daemon's answer.
@@ -272,6 +338,23 @@ pub struct OutArray<'call, T> {
     array: *mut T,
     room: CK_ULONG,
     call: PhantomData<&'call mut [T]>,
+}
+
+impl OutArray<'_, u8> {
+    /// Writes bytes from an offset on.
+    ///
+    /// # Errors
+    /// `CKR_DEVICE_ERROR` when there are more than there was room for.
+    pub fn put(&mut self, offset: u64, bytes: &[u8]) -> Result<()> {
+        if bytes.len() as u64 > self.room.saturating_sub(offset) {
+            return Err(Rv::DEVICE_ERROR);
+        }
+        if !bytes.is_empty() {
+            // SAFETY: there is room for these bytes behind `offset`, so the constructor has refused NULL.
+            unsafe { write_all(self.array.add(offset as usize), bytes) };
+        }
+        Ok(())
+    }
 }
 
 impl<T: Copy> OutArray<'_, T> {

@@ -1,6 +1,9 @@
 //! The shell around every C_*: a panic becomes a return value, and one line tells about the call if asked.
 
-use std::fmt::Write;
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::OpenOptionsExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Instant;
@@ -28,7 +31,8 @@ const UNKNOWN: u8 = 0;
 const QUIET: u8 = 1;
 const LOGGING: u8 = 2;
 
-/// True when `CLAVIGER_MODULE_LOG` is set. Looked up once, at the first call.
+/// True when `CLAVIGER_MODULE_LOG` is set: to the path of a file that lines are appended to, or to anything without a
+/// slash for standard error. Looked up once, at the first call.
 fn is_logging() -> bool {
     static STATE: AtomicU8 = AtomicU8::new(UNKNOWN);
     match STATE.load(Ordering::Relaxed) {
@@ -41,13 +45,21 @@ fn is_logging() -> bool {
     }
 }
 
-/// Writes one line to standard error, with one write: no lock that a forked child could inherit. Names and
-/// numbers alone, never an argument.
+/// Writes one line, with one write: no lock that a forked child could inherit, no descriptor that stays open. Names
+/// and numbers alone, never an argument.
 fn log(function: &str, rv: Rv, started: Instant) {
     let mut line = String::new();
     let pid = std::process::id();
     let micros = started.elapsed().as_micros();
     if writeln!(line, "claviger-pkcs11[{pid}]: {function} = {rv} ({micros} us)").is_ok() {
+        let target =
+            std::env::var_os("CLAVIGER_MODULE_LOG").filter(|target| target.as_bytes().contains(&b'/'));
+        if let Some(path) = target {
+            let file = std::fs::OpenOptions::new().append(true).create(true).mode(0o600).open(path);
+            // What happens to the line is of no matter.
+            let _ = file.and_then(|mut file| file.write_all(line.as_bytes()));
+            return;
+        }
         // SAFETY: descriptor 2 and memory of our own; what happens to the line is of no matter.
         unsafe { libc::write(libc::STDERR_FILENO, line.as_ptr().cast(), line.len()) };
     }

@@ -232,6 +232,13 @@ calls! {
     204 VerifyOnce { session: u64, mechanism: Mechanism, key: u64, data: Bytes, signature: Bytes } -> ();
     /// `C_FindObjectsInit` and `C_FindObjects`; with the last object also `C_FindObjectsFinal`.
     205 FindFirst { session: u64, template: Template, max: u64 } -> Found;
+
+    // How data of more than a frame travels; `operation` is `CKF_*` as in `C_SessionCancel`.
+    /// What is to come in Update calls: `length` bytes, of a one-shot call (with its Final) or a part. Data means that it
+    /// may come, a length or too little room that it may not.
+    206 Announce { session: u64, operation: u64, length: u64, one_shot: bool, room: Room } -> Output;
+    /// The output of a Final that answered with its length though there was room, from an offset on.
+    207 Rest { session: u64, operation: u64, offset: u64 } -> Output;
 }
 
 /// The first objects that a search finds, with what applications ask next.

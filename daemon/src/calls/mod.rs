@@ -7,6 +7,7 @@ mod dual;
 mod encrypt;
 mod general;
 mod key;
+mod large;
 mod object;
 mod order;
 mod random;

@@ -4,9 +4,11 @@ use claviger_protocol::Bytes;
 use claviger_protocol::mechanism::{Hash, MechanismRow, Recipe};
 use claviger_protocol::params::Params;
 
-use super::algorithm::{hash_row, is_shortened, md};
-use super::ffi::{self, Sha1, Sha224, Sha256, Sha384, Sha512};
+use super::algorithm::{hash_row, md};
+use super::blake2b::Blake2b;
+use super::ffi::{self, Md5, Ripemd160, Sha1, Sha224, Sha256, Sha384, Sha512};
 use super::key::Key;
+use super::sha3::Sha3;
 use crate::error::{Error, Result};
 
 /// A digest being computed.
@@ -33,22 +35,12 @@ enum State {
     Sha256(Sha256),
     Sha384(Sha384),
     Sha512(Sha512),
-    /// Those whose state OpenSSL does not give away.
+    Md5(Md5),
+    Ripemd160(Ripemd160),
+    Sha3(Sha3),
+    Blake2b(Blake2b),
+    /// Those whose state OpenSSL does not give away, of which none is a message digest of its own.
     Evp(ffi::Digest),
-}
-
-/// Runs the same expression on whichever state there is.
-macro_rules! each {
-    ($state:expr, $inner:ident => $body:expr) => {
-        match $state {
-            State::Sha1($inner) => $body,
-            State::Sha224($inner) => $body,
-            State::Sha256($inner) => $body,
-            State::Sha384($inner) => $body,
-            State::Sha512($inner) => $body,
-            State::Evp($inner) => $body,
-        }
-    };
 }
 
 /// First byte of a saved state: the version of its form.
@@ -74,11 +66,16 @@ impl Digest {
             Hash::Sha384 => State::Sha384(Sha384::new()?),
             Hash::Sha512 => State::Sha512(Sha512::new()?),
             Hash::Sha512_224 | Hash::Sha512_256 => State::Sha512(sha512_t(hash_row(hash).length * 8)?),
+            Hash::Md5 => State::Md5(Md5::new()?),
+            Hash::Ripemd160 => State::Ripemd160(Ripemd160::new()?),
             Hash::Shake128 | Hash::Shake256 => return Digest::shake(hash, hash_row(hash).length),
-            hash => {
-                let length = is_shortened(hash).then(|| hash_row(hash).length);
-                State::Evp(ffi::Digest::new(md(hash)?, length, hash_row(hash).length)?)
+            Hash::Blake2b160 | Hash::Blake2b256 | Hash::Blake2b384 | Hash::Blake2b512 => {
+                State::Blake2b(Blake2b::new(hash_row(hash).length))
             }
+            hash => match Sha3::new(hash) {
+                Some(state) => State::Sha3(state),
+                None => State::Evp(ffi::Digest::new(md(hash)?, None, hash_row(hash).length)?),
+            },
         };
         Ok(Digest { kind: Kind::Fixed(hash), state, secret: false })
     }
@@ -104,7 +101,19 @@ impl Digest {
 
     /// Takes more data.
     pub fn update(&mut self, data: &[u8]) -> Result<()> {
-        Ok(each!(&mut self.state, state => state.update(data))?)
+        match &mut self.state {
+            State::Sha1(state) => state.update(data)?,
+            State::Sha224(state) => state.update(data)?,
+            State::Sha256(state) => state.update(data)?,
+            State::Sha384(state) => state.update(data)?,
+            State::Sha512(state) => state.update(data)?,
+            State::Md5(state) => state.update(data)?,
+            State::Ripemd160(state) => state.update(data)?,
+            State::Sha3(state) => state.update(data),
+            State::Blake2b(state) => state.update(data),
+            State::Evp(state) => state.update(data)?,
+        }
+        Ok(())
     }
 
     /// Takes the value of a secret key (`C_DigestKey`); the state cannot be saved afterwards. `KeyIndigestible` for
@@ -118,13 +127,23 @@ impl Digest {
     /// The digest.
     pub fn finish(self) -> Result<Bytes> {
         let length = self.length();
-        if let State::Evp(state) = self.state {
-            let mut digest = vec![0; length];
-            state.finish(&mut digest)?;
-            return Ok(digest.into());
-        }
         let mut digest = [0; 64];
-        each!(self.state, state => state.finish(&mut digest))?;
+        match self.state {
+            State::Sha1(state) => state.finish(&mut digest)?,
+            State::Sha224(state) => state.finish(&mut digest)?,
+            State::Sha256(state) => state.finish(&mut digest)?,
+            State::Sha384(state) => state.finish(&mut digest)?,
+            State::Sha512(state) => state.finish(&mut digest)?,
+            State::Md5(state) => state.finish(&mut digest)?,
+            State::Ripemd160(state) => state.finish(&mut digest)?,
+            State::Sha3(state) => state.finish(&mut digest),
+            State::Blake2b(state) => digest = state.finish(),
+            State::Evp(state) => {
+                let mut digest = vec![0; length];
+                state.finish(&mut digest)?;
+                return Ok(digest.into());
+            }
+        }
         Ok(Bytes::from(&digest[..length]))
     }
 
@@ -162,13 +181,17 @@ impl Digest {
             State::Sha256(state) => State::Sha256(state.clone()),
             State::Sha384(state) => State::Sha384(state.clone()),
             State::Sha512(state) => State::Sha512(state.clone()),
+            State::Md5(state) => State::Md5(state.clone()),
+            State::Ripemd160(state) => State::Ripemd160(state.clone()),
+            State::Sha3(state) => State::Sha3(state.clone()),
+            State::Blake2b(state) => State::Blake2b(state.clone()),
             State::Evp(state) => State::Evp(state.try_clone()?),
         };
         Ok(Digest { kind: self.kind, state, secret: self.secret })
     }
 
     /// The state as bytes for `C_GetOperationState`: a version, the hash, the hash's own state. `StateUnsaveable`
-    /// once a key was digested, because the state would show it, and for hashes whose state OpenSSL keeps.
+    /// once a key was digested, because the state would show it.
     pub fn save(&self) -> Result<Bytes> {
         if self.secret {
             return Err(Error::StateUnsaveable);
@@ -179,6 +202,10 @@ impl Digest {
             State::Sha256(state) => state.save(),
             State::Sha384(state) => state.save(),
             State::Sha512(state) => state.save(),
+            State::Md5(state) => state.save(),
+            State::Ripemd160(state) => state.save(),
+            State::Sha3(state) => state.save(),
+            State::Blake2b(state) => state.save(),
             State::Evp(_) => return Err(Error::StateUnsaveable),
         };
         let mut saved = vec![SAVED_VERSION];
@@ -209,6 +236,10 @@ impl Digest {
             State::Sha256(_) => Sha256::restore(state).map(State::Sha256),
             State::Sha384(_) => Sha384::restore(state).map(State::Sha384),
             State::Sha512(_) => Sha512::restore(state).map(State::Sha512),
+            State::Md5(_) => Md5::restore(state).map(State::Md5),
+            State::Ripemd160(_) => Ripemd160::restore(state).map(State::Ripemd160),
+            State::Sha3(own) => own.restore(state).map(State::Sha3),
+            State::Blake2b(_) => Blake2b::restore(state).map(State::Blake2b),
             State::Evp(_) => None,
         }
         .ok_or(Error::SavedStateInvalid)?;

@@ -2,7 +2,7 @@
 //!
 //! * keys as named parts (`EVP_PKEY_fromdata`, `EVP_PKEY_get_params`) and their checks
 //! * MACs (`EVP_MAC`), and digests with parameters (`EVP_DigestInit_ex2`)
-//! * the SHA-1 and SHA-2 states, which can be saved: OpenSSL 3 has no call that saves an `EVP_MD_CTX`
+//! * the SHA-1, SHA-2, MD5 and RIPEMD-160 states, which can be saved: OpenSSL 3 has no call that saves an `EVP_MD_CTX`
 //! * small setters
 
 use std::ffi::{CStr, c_int, c_uchar, c_uint, c_void};
@@ -538,6 +538,15 @@ sha_state! {
 sha_state! {
     /// `SHA512_CTX`
     Sha512, word u64, chain 8, block 128, length md_len, SHA512_Init, SHA512_Update, SHA512_Final
+}
+
+sha_state! {
+    /// `MD5_CTX`
+    Md5, word u32, chain 4, block 64, , MD5_Init, MD5_Update, MD5_Final
+}
+sha_state! {
+    /// `RIPEMD160_CTX`
+    Ripemd160, word u32, chain 5, block 64, , RIPEMD160_Init, RIPEMD160_Update, RIPEMD160_Final
 }
 
 // The structures above must not be smaller than OpenSSL's.

@@ -13,6 +13,7 @@
 mod aead;
 mod algorithm;
 pub mod attributes;
+mod blake2b;
 mod block;
 mod cbc_mac;
 pub mod cipher;
@@ -30,6 +31,7 @@ mod key_wrap;
 mod mac;
 pub mod random;
 mod rsa;
+mod sha3;
 pub mod sign;
 mod signature;
 #[cfg(test)]

@@ -1,10 +1,11 @@
 //! Chapter 5.10: decryption.
 
 use claviger_protocol::Result;
-use claviger_protocol::call::{Decrypt, DecryptFinal, DecryptOnce, DecryptUpdate};
+use claviger_protocol::call::{Decrypt, DecryptFinal, DecryptOnce, DecryptUpdate, Room};
 use claviger_protocol::flags::mechanism::DECRYPT;
 
-use super::operation::{begin, fill, whole};
+use super::large::Large;
+use super::operation::{self, begin, fill, whole};
 use crate::cache::Kind;
 use crate::client::Client;
 use crate::ptr::params::MechanismIn;
@@ -17,6 +18,11 @@ pub fn decrypt_init(client: &Client, session: u64, mechanism: MechanismIn, key: 
 
 /// `C_Decrypt`.
 pub fn decrypt(client: &Client, session: u64, encrypted_data: In, out: Out) -> Result<()> {
+    if encrypted_data.is_large() {
+        let large = Large { client, session, operation: DECRYPT };
+        let update = |encrypted_part, room| DecryptUpdate { session, encrypted_part, room };
+        return large.transform(encrypted_data, out, update, Some(|room| DecryptFinal { session, room }));
+    }
     whole(
         client,
         Kind::Decrypt,
@@ -32,6 +38,11 @@ pub fn decrypt(client: &Client, session: u64, encrypted_data: In, out: Out) -> R
 
 /// `C_DecryptUpdate`.
 pub fn decrypt_update(client: &Client, session: u64, encrypted_part: In, out: Out) -> Result<()> {
+    if encrypted_part.is_large() {
+        let large = Large { client, session, operation: DECRYPT };
+        let update = |encrypted_part, room| DecryptUpdate { session, encrypted_part, room };
+        return large.transform(encrypted_part, out, update, None::<fn(Room) -> DecryptFinal>);
+    }
     fill(client, session, DECRYPT, out, |room| {
         Ok(DecryptUpdate { session, encrypted_part: encrypted_part.bytes()?, room })
     })
@@ -39,5 +50,7 @@ pub fn decrypt_update(client: &Client, session: u64, encrypted_part: In, out: Ou
 
 /// `C_DecryptFinal`.
 pub fn decrypt_final(client: &Client, session: u64, out: Out) -> Result<()> {
-    fill(client, session, DECRYPT, out, |room| Ok(DecryptFinal { session, room }))
+    let output =
+        operation::part(client, session, DECRYPT, || Ok(DecryptFinal { session, room: out.room()? }))?;
+    Large { client, session, operation: DECRYPT }.last(0, out, output)
 }

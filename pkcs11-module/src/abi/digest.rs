@@ -4,6 +4,7 @@ use claviger_protocol::Result;
 use claviger_protocol::call::{Digest, DigestFinal, DigestKey, DigestOnce, DigestUpdate};
 use claviger_protocol::flags::mechanism::DIGEST;
 
+use super::large::Large;
 use super::operation::{begin, fill, part, whole};
 use crate::cache::Kind;
 use crate::client::Client;
@@ -17,6 +18,11 @@ pub fn digest_init(client: &Client, session: u64, mechanism: MechanismIn) -> Res
 
 /// `C_Digest`.
 pub fn digest(client: &Client, session: u64, data: In, out: Out) -> Result<()> {
+    if data.is_large() {
+        let large = Large { client, session, operation: DIGEST };
+        let finish = |room| DigestFinal { session, room };
+        return large.digest(data, out, |part| DigestUpdate { session, part }, finish);
+    }
     whole(
         client,
         Kind::Digest,
@@ -30,6 +36,10 @@ pub fn digest(client: &Client, session: u64, data: In, out: Out) -> Result<()> {
 
 /// `C_DigestUpdate`.
 pub fn digest_update(client: &Client, session: u64, data: In) -> Result<()> {
+    if data.is_large() {
+        let large = Large { client, session, operation: DIGEST };
+        return large.feed(data, |part| DigestUpdate { session, part });
+    }
     part(client, session, DIGEST, || Ok(DigestUpdate { session, part: data.bytes()? }))
 }
 

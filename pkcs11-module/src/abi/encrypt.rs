@@ -1,10 +1,11 @@
 //! Chapter 5.8: encryption.
 
 use claviger_protocol::Result;
-use claviger_protocol::call::{Encrypt, EncryptFinal, EncryptOnce, EncryptUpdate};
+use claviger_protocol::call::{Encrypt, EncryptFinal, EncryptOnce, EncryptUpdate, Room};
 use claviger_protocol::flags::mechanism::ENCRYPT;
 
-use super::operation::{begin, fill, whole};
+use super::large::Large;
+use super::operation::{self, begin, fill, whole};
 use crate::cache::Kind;
 use crate::client::Client;
 use crate::ptr::params::MechanismIn;
@@ -17,6 +18,11 @@ pub fn encrypt_init(client: &Client, session: u64, mechanism: MechanismIn, key: 
 
 /// `C_Encrypt`.
 pub fn encrypt(client: &Client, session: u64, data: In, out: Out) -> Result<()> {
+    if data.is_large() {
+        let large = Large { client, session, operation: ENCRYPT };
+        let update = |part, room| EncryptUpdate { session, part, room };
+        return large.transform(data, out, update, Some(|room| EncryptFinal { session, room }));
+    }
     whole(
         client,
         Kind::Encrypt,
@@ -30,10 +36,17 @@ pub fn encrypt(client: &Client, session: u64, data: In, out: Out) -> Result<()> 
 
 /// `C_EncryptUpdate`.
 pub fn encrypt_update(client: &Client, session: u64, part: In, out: Out) -> Result<()> {
+    if part.is_large() {
+        let large = Large { client, session, operation: ENCRYPT };
+        let update = |part, room| EncryptUpdate { session, part, room };
+        return large.transform(part, out, update, None::<fn(Room) -> EncryptFinal>);
+    }
     fill(client, session, ENCRYPT, out, |room| Ok(EncryptUpdate { session, part: part.bytes()?, room }))
 }
 
 /// `C_EncryptFinal`.
 pub fn encrypt_final(client: &Client, session: u64, out: Out) -> Result<()> {
-    fill(client, session, ENCRYPT, out, |room| Ok(EncryptFinal { session, room }))
+    let output =
+        operation::part(client, session, ENCRYPT, || Ok(EncryptFinal { session, room: out.room()? }))?;
+    Large { client, session, operation: ENCRYPT }.last(0, out, output)
 }

@@ -6,6 +6,7 @@ pub mod dual;
 pub mod encrypt;
 pub mod general;
 pub mod key;
+pub mod large;
 pub mod object;
 pub mod operation;
 pub mod random;

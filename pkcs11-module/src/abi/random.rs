@@ -9,19 +9,26 @@ use crate::ptr::{In, OutArray};
 
 /// `C_SeedRandom`.
 pub fn seed_random(client: &Client, session: u64, seed: In) -> Result<()> {
+    if seed.is_large() {
+        return seed.chunks().try_for_each(|seed| client.call(&SeedRandom { session, seed: seed? }));
+    }
     client.call(&SeedRandom { session, seed: seed.bytes()? })
 }
 
 /// `C_GenerateRandom`.
-pub fn generate_random(client: &Client, session: u64, random: OutArray<u8>) -> Result<()> {
-    let length = random.room();
-    if length > MAX_DATA_BYTES as u64 {
-        return Err(Rv::DATA_LEN_RANGE);
+pub fn generate_random(client: &Client, session: u64, mut random: OutArray<u8>) -> Result<()> {
+    let mut offset = 0;
+    loop {
+        let length = (random.room() - offset).min(MAX_DATA_BYTES as u64);
+        let bytes = client.call(&GenerateRandom { session, length })?;
+        if bytes.len() as u64 != length {
+            // Fewer would leave the application with bytes that are not random.
+            return Err(Rv::DEVICE_ERROR);
+        }
+        random.put(offset, &bytes)?;
+        offset += length;
+        if offset == random.room() {
+            return Ok(());
+        }
     }
-    let bytes = client.call(&GenerateRandom { session, length })?;
-    if bytes.len() as u64 != length {
-        // Fewer would leave the application with bytes that are not random.
-        return Err(Rv::DEVICE_ERROR);
-    }
-    random.write(&bytes)
 }

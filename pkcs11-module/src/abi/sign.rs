@@ -4,6 +4,7 @@ use claviger_protocol::Result;
 use claviger_protocol::call::{Sign, SignFinal, SignOnce, SignRecover, SignRecoverInit, SignUpdate};
 use claviger_protocol::flags::mechanism::{SIGN, SIGN_RECOVER};
 
+use super::large::Large;
 use super::operation::{begin, fill, part, whole};
 use crate::cache::Kind;
 use crate::client::Client;
@@ -17,6 +18,11 @@ pub fn sign_init(client: &Client, session: u64, mechanism: MechanismIn, key: u64
 
 /// `C_Sign`.
 pub fn sign(client: &Client, session: u64, data: In, signature: Out) -> Result<()> {
+    if data.is_large() {
+        let large = Large { client, session, operation: SIGN };
+        let finish = |room| SignFinal { session, room };
+        return large.digest(data, signature, |part| SignUpdate { session, part }, finish);
+    }
     whole(
         client,
         Kind::Sign,
@@ -30,6 +36,10 @@ pub fn sign(client: &Client, session: u64, data: In, signature: Out) -> Result<(
 
 /// `C_SignUpdate`.
 pub fn sign_update(client: &Client, session: u64, data: In) -> Result<()> {
+    if data.is_large() {
+        let large = Large { client, session, operation: SIGN };
+        return large.feed(data, |part| SignUpdate { session, part });
+    }
     part(client, session, SIGN, || Ok(SignUpdate { session, part: data.bytes()? }))
 }
 

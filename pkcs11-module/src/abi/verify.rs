@@ -6,6 +6,7 @@ use claviger_protocol::call::{
 };
 use claviger_protocol::flags::mechanism::{VERIFY, VERIFY_RECOVER};
 
+use super::large::Large;
 use super::operation::{begin, fill, part, whole_verify};
 use crate::cache::Kind;
 use crate::client::Client;
@@ -19,6 +20,11 @@ pub fn verify_init(client: &Client, session: u64, mechanism: MechanismIn, key: u
 
 /// `C_Verify`.
 pub fn verify(client: &Client, session: u64, data: In, signature: In) -> Result<()> {
+    if data.is_large() {
+        let large = Large { client, session, operation: VERIFY };
+        let finish = || Ok(VerifyFinal { session, signature: signature.bytes()? });
+        return large.verify(data, |part| VerifyUpdate { session, part }, finish);
+    }
     whole_verify(
         client,
         session,
@@ -31,6 +37,10 @@ pub fn verify(client: &Client, session: u64, data: In, signature: In) -> Result<
 
 /// `C_VerifyUpdate`.
 pub fn verify_update(client: &Client, session: u64, data: In) -> Result<()> {
+    if data.is_large() {
+        let large = Large { client, session, operation: VERIFY };
+        return large.feed(data, |part| VerifyUpdate { session, part });
+    }
     part(client, session, VERIFY, || Ok(VerifyUpdate { session, part: data.bytes()? }))
 }
 

@@ -1,6 +1,7 @@
 //! FIPS 180-4's examples ("abc"), and saved states.
 
 use claviger_protocol::MechanismType as M;
+use claviger_protocol::mechanism::{Hash, MECHANISMS, Recipe};
 use claviger_protocol::params::Params;
 
 use super::super::Digest;
@@ -44,7 +45,18 @@ fn known_answers() {
 #[test]
 fn a_saved_state_goes_on_where_it_was() {
     let data: Vec<u8> = (0..1000u32).map(|i| i as u8).collect();
-    for (r#type, _) in ABC {
+    let others = [
+        M::MD5,
+        M::RIPEMD160,
+        M::SHA3_224,
+        M::SHA3_256,
+        M::SHA3_384,
+        M::SHA3_512,
+        M::SHA512_224,
+        M::SHA512_256,
+        M::BLAKE2B_512,
+    ];
+    for r#type in ABC.iter().map(|(r#type, _)| r#type).chain(&others) {
         for cut in [0, 1, 55, 63, 64, 65, 127, 128, 129, 500, 999] {
             let mut whole = start(*r#type);
             whole.update(&data[..cut]).unwrap();
@@ -54,7 +66,7 @@ fn a_saved_state_goes_on_where_it_was() {
             restored.update(&data[cut..]).unwrap();
             // A second implementation: the one behind EVP_MD.
             let md = super::super::algorithm::md(match row(*r#type).recipe {
-                claviger_protocol::mechanism::Recipe::Digest(hash) => hash,
+                Recipe::Digest(hash) => hash,
                 _ => unreachable!(),
             })
             .unwrap();
@@ -163,5 +175,46 @@ fn sha512_t_is_sha512_224_at_224() {
     let mut restored = Digest::restore(row(M::SHA512_T), &digest.save().unwrap()).unwrap();
     restored.update(b"c").unwrap();
     assert_eq!(restored.finish().unwrap()[..], hex(MORE[0].1));
-    assert_eq!(start(M::SHA3_256).save().err(), Some(Error::StateUnsaveable));
+}
+
+#[test]
+fn every_hash_that_is_offered_can_be_saved_at_any_point() {
+    let data: Vec<u8> = (0..400u32).map(|i| (i * 7) as u8).collect();
+    for row in MECHANISMS.iter().filter(|row| matches!(row.recipe, Recipe::Digest(_))) {
+        let whole = |data: &[u8]| {
+            let mut digest = start(row.r#type);
+            digest.update(data).unwrap();
+            digest.finish().unwrap()
+        };
+        for cut in 0..data.len() {
+            let mut digest = start(row.r#type);
+            digest.update(&data[..cut]).unwrap();
+            let saved = digest.save().unwrap();
+            let mut digest = Digest::restore(row, &saved).unwrap();
+            digest.update(&data[cut..]).unwrap();
+            assert_eq!(digest.finish().unwrap(), whole(&data), "{} {cut}", row.r#type);
+        }
+        let saved = start(row.r#type).save().unwrap();
+        for wrong in [&saved[..saved.len() - 1], &[&saved[..], &[0; 200]].concat()] {
+            assert_eq!(Digest::restore(row, wrong).err(), Some(Error::SavedStateInvalid), "{}", row.r#type);
+        }
+    }
+}
+
+#[test]
+fn blake2b_is_openssl_s_at_every_length() {
+    let md = super::super::algorithm::md(Hash::Blake2b512).unwrap();
+    let data = [0x5a; 300];
+    for length in 0..data.len() {
+        let mut context = openssl::md_ctx::MdCtx::new().unwrap();
+        context.digest_init(md).unwrap();
+        context.digest_update(&data[..length]).unwrap();
+        let mut expected = [0; 64];
+        context.digest_final(&mut expected).unwrap();
+        let mut digest = start(M::BLAKE2B_512);
+        for part in data[..length].chunks(97) {
+            digest.update(part).unwrap();
+        }
+        assert_eq!(digest.finish().unwrap()[..], expected, "{length} bytes");
+    }
 }
