@@ -144,6 +144,29 @@ fn ciphers_agree_with_openssl() {
 }
 
 #[test]
+fn cfb_of_64_bits() {
+    // SP 800-38A, 6.3, over the openssl program's forward cipher: it has no such mode itself.
+    let token = Token::new();
+    if !lists(&token, M::AES_CFB64) {
+        return;
+    }
+    let iv = pattern(16);
+    for size in [16, 24, 32usize] {
+        let key_bytes = pattern(size);
+        let key = token.secret(KeyType::AES, &key_bytes, ENCRYPT_DECRYPT).unwrap();
+        let data = pattern(37);
+        let (mut input, mut expected) = (iv.clone(), Vec::new());
+        for segment in data.chunks(8) {
+            let output = enc(&format!("-aes-{}-ecb -nopad", size * 8), &key_bytes, &[], &input);
+            let encrypted: Vec<u8> = segment.iter().zip(&output).map(|(a, b)| a ^ b).collect();
+            input = [&input[8..], &encrypted].concat();
+            expected.extend(encrypted);
+        }
+        round_trip(&token, &Mechanism::bytes(M::AES_CFB64, &iv), &key, &data, &expected);
+    }
+}
+
+#[test]
 fn key_wrap_with_padding_of_pkcs7() {
     let token = Token::new();
     if !lists(&token, M::AES_KEY_WRAP_PKCS7) {

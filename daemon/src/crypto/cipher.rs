@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 
 use super::aead::Aead;
 use super::block::Block;
+use super::cfb64::Cfb64;
 use super::key::Key;
 use super::key_wrap::KeyWrap;
 use super::rsa::RsaCipher;
@@ -125,6 +126,9 @@ impl Cipher {
     ) -> Result<Cipher> {
         let key = key.secret()?;
         let transform: Box<dyn Transform> = match mode {
+            Mode::Cfb64 if cipher == BlockCipher::Aes => {
+                Box::new(Cfb64::new(direction, cipher, params, key)?)
+            }
             Mode::Ecb
             | Mode::Cbc
             | Mode::CbcPad

@@ -5,7 +5,7 @@
 //! * [`curve`] the table of named curves; `field` keys over prime fields (DSA, Diffie-Hellman)
 //! * [`digest`], [`sign`], [`verify`], [`cipher`] the operations, one type each
 //! * `signature` signature schemes, shared by [`sign`] and [`verify`]; `mac` message authentication codes
-//! * `rsa` padding of RSA; `block`, `aead`, `whole` and `key_wrap` the kinds of symmetric ciphers
+//! * `rsa` padding of RSA; `block`, `cfb64`, `aead`, `whole` and `key_wrap` the kinds of symmetric ciphers
 //! * [`generate`] new keys; [`derive`] keys from keys and passwords; [`wrap`] keys under keys; [`random`] the random generator
 //! * `algorithm` OpenSSL's hashes and ciphers, fetched once; `der` the little DER that PKCS#11 attributes need
 //! * `ffi` what the `openssl` crate lacks, and the only unsafe code
@@ -16,6 +16,7 @@ pub mod attributes;
 mod blake2b;
 mod block;
 mod cbc_mac;
+mod cfb64;
 pub mod cipher;
 pub mod components;
 pub mod curve;

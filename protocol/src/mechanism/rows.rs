@@ -463,6 +463,7 @@ const AES_ROWS: &[&[MechanismRow]] = &[
         aes(M::AES_OFB, Mode::Ofb, ENCRYPT_DECRYPT, Shape::Bytes, ALL),
         aes(M::AES_CFB1, Mode::Cfb1, ENCRYPT_DECRYPT, Shape::Bytes, ALL),
         aes(M::AES_CFB8, Mode::Cfb8, ENCRYPT_DECRYPT, Shape::Bytes, ALL),
+        aes(M::AES_CFB64, Mode::Cfb64, ENCRYPT_DECRYPT, Shape::Bytes, ALL),
         aes(M::AES_CFB128, Mode::Cfb128, ENCRYPT_DECRYPT, Shape::Bytes, ALL),
         aes(M::AES_GCM, Mode::Gcm, ENCRYPT_DECRYPT | WRAP_UNWRAP, Shape::Gcm, ALL),
         aes(M::AES_CCM, Mode::Ccm, ENCRYPT_DECRYPT | WRAP_UNWRAP, Shape::Ccm, ALL),
