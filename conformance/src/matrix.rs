@@ -173,6 +173,7 @@ pub fn family(row: &MechanismRow) -> &'static str {
         | Recipe::EcdhAesKeyWrap
         | Recipe::PublicFromPrivate
         | Recipe::GenerateEc(_) => "curves",
+        Recipe::MlDsa(_) | Recipe::SlhDsa(_) | Recipe::GenerateSet => "ML-DSA, SLH-DSA",
         Recipe::Dsa(_)
         | Recipe::Dh
         | Recipe::X942Dh

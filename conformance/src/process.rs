@@ -184,6 +184,31 @@ pub fn fork(child: impl FnOnce()) -> String {
     }
 }
 
+/// Tells an ML-DSA or SLH-DSA operation of libcrypto that its message is encoded already (`message-encoding`), for
+/// which the `openssl` crate has no call.
+pub fn encoded_message<T>(context: &mut openssl::pkey_ctx::PkeyCtxRef<T>) {
+    use foreign_types::ForeignTypeRef;
+    let mut raw: libc::c_int = 0;
+    let end = openssl_sys::OSSL_PARAM {
+        key: std::ptr::null(),
+        data_type: 0,
+        data: std::ptr::null_mut(),
+        data_size: 0,
+        return_size: 0,
+    };
+    let encoding = openssl_sys::OSSL_PARAM {
+        key: c"message-encoding".as_ptr(),
+        // OSSL_PARAM_INTEGER
+        data_type: 1,
+        data: (&raw mut raw).cast(),
+        data_size: size_of::<libc::c_int>(),
+        return_size: usize::MAX,
+    };
+    // SAFETY: the context is live, the array has an end marker and outlives the call, which copies from it.
+    let code = unsafe { openssl_sys::EVP_PKEY_CTX_set_params(context.as_ptr(), [encoding, end].as_ptr()) };
+    assert_eq!(code, 1, "message-encoding");
+}
+
 /// Ends this process with SIGKILL.
 pub fn die() {
     // SAFETY: sends a signal to this process; no memory is involved.

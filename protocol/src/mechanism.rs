@@ -182,6 +182,12 @@ pub enum Recipe {
     EcdhAesKeyWrap,
     /// DSA (FIPS 186-4, 4), signature r || s; without a hash the caller's data is the digest.
     Dsa(Option<Hash>),
+    /// ML-DSA (FIPS 204, 5.2 and 5.4), with the message's hash before it or without.
+    MlDsa(PreHash),
+    /// SLH-DSA (FIPS 205, 10.2), likewise.
+    SlhDsa(PreHash),
+    /// A key pair of a numbered parameter set; the key type is the row's.
+    GenerateSet,
     /// A key pair over a prime field; the key type is the row's.
     GenerateField,
     /// The parameters of a prime field; the key type is the row's.
@@ -220,6 +226,17 @@ pub enum Hash {
     Md5,
     Ripemd160,
     Sm3,
+}
+
+/// What a signature of FIPS 204 or FIPS 205 is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum PreHash {
+    /// The message itself.
+    None,
+    /// A digest that the caller has made, by the hash that the parameter names.
+    Given,
+    /// The message's digest by this hash.
+    Made(Hash),
 }
 
 /// The modes of NIST SP 800-108.

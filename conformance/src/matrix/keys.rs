@@ -63,6 +63,9 @@ pub fn pair_parameters(r#type: KeyType) -> Vec<Attribute> {
         KeyType::EC => vec![bytes(A::EC_PARAMS, curve::P256)],
         KeyType::EC_EDWARDS => vec![bytes(A::EC_PARAMS, curve::ED25519)],
         KeyType::EC_MONTGOMERY => vec![bytes(A::EC_PARAMS, curve::X25519)],
+        // CKP_ML_DSA_44, and the fastest of SLH-DSA: CKP_SLH_DSA_SHA2_128F.
+        KeyType::ML_DSA => vec![ulong(A::PARAMETER_SET, 1)],
+        KeyType::SLH_DSA => vec![ulong(A::PARAMETER_SET, 3)],
         KeyType::DH => vec![bytes(A::PRIME, p), bytes(A::BASE, g)],
         KeyType::DSA | KeyType::X9_42_DH => {
             vec![bytes(A::PRIME, p), bytes(A::SUBPRIME, q), bytes(A::BASE, g)]
@@ -87,7 +90,11 @@ pub fn generator(key_type: KeyType) -> Option<&'static MechanismRow> {
     MECHANISMS.iter().find(|row| {
         let makes = matches!(
             row.recipe,
-            Recipe::GenerateSecret | Recipe::GenerateRsa | Recipe::GenerateField | Recipe::GenerateEc(_)
+            Recipe::GenerateSecret
+                | Recipe::GenerateRsa
+                | Recipe::GenerateField
+                | Recipe::GenerateEc(_)
+                | Recipe::GenerateSet
         );
         makes && row.key_types == [key_type]
     })

@@ -122,7 +122,8 @@ pub fn right(keys: &Keys, row: &MechanismRow, peer: (KeyType, usize), data_len: 
             let value = other(A::VALUE)?;
             Structure::new().ulong(kdf::NULL).length_first(b"").length_first(&value).of(r#type)
         }
-        Shape::HashSignContext => panic!("the matrix has no hash for {type}"),
+        // CKH_HEDGE_PREFERRED
+        Shape::HashSignContext => Structure::new().ulong(0).data(b"context").ulong(M::SHA256.0).of(r#type),
     })
 }
 

@@ -1,6 +1,6 @@
 //! What a cell asserts, by function.
 
-use claviger_protocol::mechanism::{MechanismRow, Mode, Profiles, Recipe};
+use claviger_protocol::mechanism::{MechanismRow, Mode, PreHash, Profiles, Recipe};
 use claviger_protocol::{AttributeType as A, KeyType, MechanismType as M, ObjectClass, Rv};
 
 use super::keys::{self, Keys, Pair};
@@ -12,7 +12,7 @@ use crate::raw::{Answer as _, Operation, Output, Room};
 use crate::rules;
 
 /// Longer than any output here.
-const ROOM: Room = Room::Bytes(2048);
+const ROOM: Room = Room::Bytes(60_000);
 /// Length of the keys that are wrapped and derived, in bytes.
 const LENGTH: u64 = 16;
 
@@ -64,6 +64,7 @@ impl Subject<'_> {
             Recipe::Cipher(_, Mode::KeyWrap | Mode::KeyWrapPad | Mode::KeyWrapPkcs7) => 32,
             // What has the length of a digest.
             Recipe::Ecdsa(None) | Recipe::Dsa(None) | Recipe::RsaPss(None) | Recipe::RsaPkcs(None) => 32,
+            Recipe::MlDsa(PreHash::Given) | Recipe::SlhDsa(PreHash::Given) => 32,
             Recipe::RsaX509 => 100,
             _ => 64,
         })
@@ -105,13 +106,18 @@ impl Subject<'_> {
                 | Recipe::Ecdsa(None)
                 | Recipe::Dsa(None)
                 | Recipe::Eddsa
+                | Recipe::MlDsa(PreHash::None | PreHash::Given)
+                | Recipe::SlhDsa(PreHash::None | PreHash::Given)
                 | Recipe::Cipher(_, Mode::KeyWrap | Mode::KeyWrapPad | Mode::KeyWrapPkcs7)
         )
     }
 
     /// True where the same data gives another signature each time.
     fn is_random(&self) -> bool {
-        matches!(self.row.recipe, Recipe::RsaPss(_) | Recipe::Ecdsa(_) | Recipe::Dsa(_))
+        matches!(
+            self.row.recipe,
+            Recipe::RsaPss(_) | Recipe::Ecdsa(_) | Recipe::Dsa(_) | Recipe::MlDsa(_) | Recipe::SlhDsa(_)
+        )
     }
 
     /// Both operations of a pair of functions, each with its key.
@@ -353,6 +359,13 @@ impl Subject<'_> {
                 let rv = generate(&[bytes(A::EC_PARAMS, curve::P192)]);
                 check.is("a curve of 192 bits", rv, Rv::CURVE_NOT_SUPPORTED)
             }
+            KeyType::ML_DSA | KeyType::SLH_DSA => {
+                for set in [0, 13, u64::MAX] {
+                    let rv = generate(&[ulong(A::PARAMETER_SET, set)]);
+                    check.is(&format!("parameter set {set}"), rv, Rv::ATTRIBUTE_VALUE_INVALID)?;
+                }
+                check.is("no parameter set", generate(&[]), Rv::TEMPLATE_INCOMPLETE)
+            }
             _ => {
                 let [_, q, _] = keys::group();
                 let template: Vec<Attribute> = keys::pair_parameters(r#type)
@@ -402,7 +415,9 @@ impl Subject<'_> {
                 }
                 let lengths: &[usize] = match self.row.recipe {
                     Recipe::RsaPkcs(None) => &[246],
-                    Recipe::RsaPss(None) => &[31, 33],
+                    Recipe::RsaPss(None) | Recipe::MlDsa(PreHash::Given) | Recipe::SlhDsa(PreHash::Given) => {
+                        &[31, 33]
+                    }
                     Recipe::RsaX509 => &[257],
                     _ => &[],
                 };

@@ -14,6 +14,7 @@ const SOURCES: &[(&str, &str)] = &[
     ("known answers", include_str!("legacy.rs")),
     ("known answers", include_str!("mac.rs")),
     ("known answers", include_str!("pairs.rs")),
+    ("known answers", include_str!("post_quantum.rs")),
     ("known answers", include_str!("rsa.rs")),
     ("Wycheproof", include_str!("../wycheproof/aead.rs")),
     ("Wycheproof", include_str!("../wycheproof/cipher.rs")),
@@ -25,6 +26,7 @@ const SOURCES: &[(&str, &str)] = &[
     ("Wycheproof", include_str!("../wycheproof/kdf.rs")),
     ("Wycheproof", include_str!("../wycheproof/key_wrap.rs")),
     ("Wycheproof", include_str!("../wycheproof/mac.rs")),
+    ("Wycheproof", include_str!("../wycheproof/mldsa.rs")),
     ("Wycheproof", include_str!("../wycheproof/rsa_encryption.rs")),
     ("Wycheproof", include_str!("../wycheproof/rsa_signature.rs")),
 ];

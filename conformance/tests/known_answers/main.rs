@@ -12,6 +12,7 @@ mod field;
 mod legacy;
 mod mac;
 mod pairs;
+mod post_quantum;
 mod rsa;
 
 #[allow(dead_code, reason = "shared with the Wycheproof tests")]

@@ -16,6 +16,7 @@ mod hash;
 mod kdf;
 mod key_wrap;
 mod mac;
+mod mldsa;
 mod others;
 mod pbe;
 mod refusal;

@@ -29,8 +29,6 @@ fn others() {
     skip!(token, report, fpe_list, None, NOTHING);
     skip!(token, report, fpe_str, None, NOTHING);
     skip!(token, report, primality, None, NOTHING);
-    skip!(token, report, mldsa_sign, Some(M::ML_DSA), "the token does not list CKM_ML_DSA");
-    skip!(token, report, mldsa_verify, Some(M::ML_DSA), "the token does not list CKM_ML_DSA");
     skip!(token, report, mlkem, Some(M::ML_KEM), "the token does not list CKM_ML_KEM");
     report.finish();
 }

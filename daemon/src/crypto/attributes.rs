@@ -11,7 +11,7 @@ use super::components::{Component, RSA_PRIVATE, RSA_PUBLIC};
 use super::curve::Curve;
 use super::digest::Digest;
 use super::key::Key;
-use super::{algorithm, der, ffi};
+use super::{algorithm, der, ffi, post_quantum};
 use crate::error::{Error, Result};
 
 impl Key {
@@ -62,7 +62,7 @@ impl Key {
             Id::ED25519 | Id::ED448 | Id::X25519 | Id::X448 if r#type == A::VALUE => {
                 ffi::octets(key, c"priv")
             }
-            _ => None,
+            _ => post_quantum::secret_part(key, r#type).and_then(|name| ffi::octets(key, name)),
         };
         Ok(part.map(|part| Bytes::from(part.as_slice())))
     }
@@ -76,6 +76,10 @@ enum Half {
 
 fn pair_attributes<T: HasPublic>(key: &PKeyRef<T>, half: Half) -> Result<Vec<(A, Value)>> {
     let mut attributes = vec![(A::PUBLIC_KEY_INFO, Value::Bytes(key.public_key_to_der()?.into()))];
+    if let Some(computed) = post_quantum::attributes(key, half == Half::Public)? {
+        attributes.extend(computed);
+        return Ok(attributes);
+    }
     if key.id() == Id::RSA {
         for Component(r#type, name) in RSA_PUBLIC {
             let number = ffi::number(key, name).ok_or(Error::DataInvalid)?;

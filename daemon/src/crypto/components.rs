@@ -13,7 +13,7 @@ use super::curve::Curve;
 use super::ffi::{self, Part};
 use super::field;
 use super::key::{Key, secret_length_is_valid};
-use super::random;
+use super::{post_quantum, random};
 use crate::error::{Error, Result};
 
 /// Where a template's attributes come from.
@@ -60,6 +60,11 @@ impl Key {
             }
             (ObjectClass::PRIVATE_KEY, KeyType::DSA | KeyType::DH | KeyType::X9_42_DH) => {
                 field::private_key(key_type, get)
+            }
+            (ObjectClass::PUBLIC_KEY | ObjectClass::PRIVATE_KEY, key_type)
+                if post_quantum::has_sets(key_type) =>
+            {
+                post_quantum::from_components(class, key_type, get)
             }
             _ => Err(Error::AttributeValueInvalid),
         }

@@ -146,6 +146,33 @@ pub fn pair_over(algorithm: &CStr, parts: &[(&'static CStr, Part)]) -> Result<PK
     Ok(unsafe { PKey::from_ptr(key.as_ptr()) })
 }
 
+/// A new key pair of an algorithm whose name says all parameters.
+pub fn new_pair(algorithm: &CStr) -> Result<PKey<Private>> {
+    openssl::init();
+    // SAFETY: the name is a C string.
+    let context = non_null(unsafe {
+        sys::EVP_PKEY_CTX_new_from_name(ptr::null_mut(), algorithm.as_ptr(), ptr::null())
+    })?;
+    let mut key = ptr::null_mut();
+    // SAFETY: the context is live.
+    let result = unsafe {
+        check(sys::EVP_PKEY_keygen_init(context.as_ptr()))
+            .and_then(|()| check(sys::EVP_PKEY_keygen(context.as_ptr(), &mut key)))
+    };
+    // SAFETY: the context is ours and not used afterwards.
+    unsafe { sys::EVP_PKEY_CTX_free(context.as_ptr()) };
+    result?;
+    let key = non_null(key)?;
+    // SAFETY: EVP_PKEY_keygen gave us this reference to a key with both halves.
+    Ok(unsafe { PKey::from_ptr(key.as_ptr()) })
+}
+
+/// True for a key of the algorithm of this name.
+pub fn is_a<T>(key: &PKeyRef<T>, algorithm: &CStr) -> bool {
+    // SAFETY: the key is live, the name is a C string.
+    unsafe { sys::EVP_PKEY_is_a(key.as_ptr(), algorithm.as_ptr()) == 1 }
+}
+
 fn key_from_parts<T>(algorithm: &CStr, selection: c_int, parts: &[(&'static CStr, Part)]) -> Result<PKey<T>> {
     openssl::init();
     let mut parts = Parts::new(parts);
@@ -237,6 +264,13 @@ fn key_is_valid<T>(
 /// Sets a parameter of a signature operation that takes a name, such as the EdDSA instance.
 pub fn set_text<T>(context: &mut PkeyCtxRef<T>, name: &'static CStr, value: &CStr) -> Result<()> {
     let parts = Parts::new(&[(name, Part::Text(value))]);
+    // SAFETY: the context is live, the array has an end marker and outlives the call, which copies from it.
+    check(unsafe { sys::EVP_PKEY_CTX_set_params(context.as_ptr(), parts.array.as_ptr()) })
+}
+
+/// Sets a parameter of a signature operation that takes a small number.
+pub fn set_number<T>(context: &mut PkeyCtxRef<T>, name: &'static CStr, value: u8) -> Result<()> {
+    let parts = Parts::new(&[(name, Part::Number(&[value]))]);
     // SAFETY: the context is live, the array has an end marker and outlives the call, which copies from it.
     check(unsafe { sys::EVP_PKEY_CTX_set_params(context.as_ptr(), parts.array.as_ptr()) })
 }

@@ -10,7 +10,7 @@ use super::components::{Get, number, optional, required};
 use super::curve::Curve;
 use super::field;
 use super::key::{Key, secret_length_is_valid, set_parity};
-use super::random;
+use super::{post_quantum, random};
 use crate::error::{Error, Result};
 
 /// The public exponent when a template names none (FIPS 186-5, A.1.1, in common use).
@@ -45,6 +45,10 @@ pub fn pair(row: &MechanismRow, get: Get) -> Result<Key> {
             rsa(bits, &exponent(get)?)?
         }
         Recipe::GenerateEc(kind) => on_curve(kind, get)?,
+        Recipe::GenerateSet => {
+            let key_type = row.key_types.first().copied().ok_or(Error::MechanismInvalid)?;
+            post_quantum::pair(key_type, get)?
+        }
         Recipe::GenerateField => field::pair(row.key_types.first().copied().unwrap_or(KeyType::DH), get)?,
         // GnuTLS before 3.8 generates with the signature mechanism.
         Recipe::Eddsa => on_curve(CurveKind::Edwards, get)?,

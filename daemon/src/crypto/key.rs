@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 use super::curve::Curve;
 use super::ffi;
 use super::field;
+use super::post_quantum;
 use crate::error::{Error, Result};
 
 /// A live key.
@@ -196,6 +197,9 @@ fn pair_bits<T: openssl::pkey::HasPublic>(key: &PKeyRef<T>) -> u64 {
 }
 
 fn fits<T>(key: &PKeyRef<T>, key_type: KeyType) -> Result<()> {
+    if post_quantum::has_sets(key_type) {
+        return if post_quantum::is_of(key, key_type) { Ok(()) } else { Err(Error::KeyTypeInconsistent) };
+    }
     let ids: &[Id] = match key_type {
         KeyType::RSA => &[Id::RSA],
         KeyType::EC => &[Id::EC],

@@ -4,7 +4,8 @@
 //! * [`key`] a live key, parsed once: [`components`] makes it from a template, [`attributes`] describes it
 //! * [`curve`] the table of named curves; `field` keys over prime fields (DSA, Diffie-Hellman)
 //! * [`digest`], [`sign`], [`verify`], [`cipher`] the operations, one type each
-//! * `signature` signature schemes, shared by [`sign`] and [`verify`]; `mac` message authentication codes
+//! * `signature` signature schemes, shared by [`sign`] and [`verify`], `post_quantum` those of FIPS 204 and 205; `mac`
+//!   message authentication codes
 //! * `rsa` padding of RSA; `block`, `cfb64`, `aead`, `whole` and `key_wrap` the kinds of symmetric ciphers
 //! * [`generate`] new keys; [`derive`] keys from keys and passwords; [`wrap`] keys under keys; [`random`] the random generator
 //! * `algorithm` OpenSSL's hashes and ciphers, fetched once; `der` the little DER that PKCS#11 attributes need
@@ -30,6 +31,7 @@ pub mod generate;
 pub mod key;
 mod key_wrap;
 mod mac;
+mod post_quantum;
 pub mod random;
 mod rsa;
 mod sha3;

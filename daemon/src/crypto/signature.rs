@@ -14,6 +14,7 @@ use openssl::pkey_ctx::{PkeyCtx, PkeyCtxRef};
 
 use super::ffi;
 use super::key::Key;
+use super::post_quantum;
 use super::rsa::SignaturePadding;
 use crate::error::{Error, Result};
 
@@ -25,6 +26,8 @@ pub enum Scheme {
     Ecdsa,
     /// EdDSA (RFC 8032): the instance if it is not the pure one, and its context.
     Eddsa(Option<&'static CStr>, Bytes),
+    /// ML-DSA and SLH-DSA.
+    PostQuantum(post_quantum::Signature),
 }
 
 impl Scheme {
@@ -33,6 +36,10 @@ impl Scheme {
     /// `KeyTypeInconsistent`, `KeySizeRange`, `MechanismParamInvalid`; `MechanismInvalid` for mechanisms that sign
     /// with no key pair.
     pub fn new(row: &MechanismRow, params: &Params, key: &Key) -> Result<(Scheme, Option<Hash>)> {
+        if let Recipe::MlDsa(hash) | Recipe::SlhDsa(hash) = row.recipe {
+            let (signature, hash) = post_quantum::Signature::new(hash, params)?;
+            return Ok((Scheme::PostQuantum(signature), hash));
+        }
         let ids: &[Id] = match row.recipe {
             Recipe::RsaPkcs(_) | Recipe::RsaPss(_) | Recipe::RsaX509 => &[Id::RSA],
             Recipe::Ecdsa(_) => &[Id::EC],
@@ -68,7 +75,7 @@ impl Scheme {
 
     fn length_by<T: HasPublic>(&self, key: &PKeyRef<T>) -> usize {
         match self {
-            Scheme::Rsa(_) | Scheme::Eddsa(..) => key.size(),
+            Scheme::Rsa(_) | Scheme::Eddsa(..) | Scheme::PostQuantum(_) => key.size(),
             Scheme::Ecdsa => 2 * order_length(key),
         }
     }
@@ -78,6 +85,7 @@ impl Scheme {
         let signature = match self {
             Scheme::Rsa(padding) => padding.sign(key, data)?,
             Scheme::Ecdsa => ecdsa_sign(key, data)?,
+            Scheme::PostQuantum(scheme) => scheme.sign(key, data)?,
             Scheme::Eddsa(instance, context) => {
                 let mut md = MdCtx::new()?;
                 set_eddsa(md.digest_sign_init(None, key)?, *instance, context)?;
@@ -96,6 +104,7 @@ impl Scheme {
         let valid = match self {
             Scheme::Rsa(padding) => return padding.verify(key, data, signature),
             Scheme::Ecdsa => ecdsa_verify(key, data, signature)?,
+            Scheme::PostQuantum(scheme) => scheme.verify(key, data, signature)?,
             Scheme::Eddsa(instance, context) => {
                 let mut md = MdCtx::new()?;
                 set_eddsa(md.digest_verify_init(None, key)?, *instance, context)?;
@@ -120,7 +129,7 @@ impl Scheme {
             Scheme::Ecdsa => {
                 !signature.is_empty() && signature.len() <= length && signature.len().is_multiple_of(2)
             }
-            Scheme::Rsa(_) | Scheme::Eddsa(..) => signature.len() == length,
+            Scheme::Rsa(_) | Scheme::Eddsa(..) | Scheme::PostQuantum(_) => signature.len() == length,
         };
         if fits { Ok(()) } else { Err(Error::SignatureLenRange) }
     }

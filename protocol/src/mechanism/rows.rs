@@ -1,6 +1,8 @@
 //! The rows of table 3, by family.
 
-use super::{Cipher, Concatenation, CurveKind, Hash, MechanismRow, Mode, Profiles, Recipe, Sp800108};
+use super::{
+    Cipher, Concatenation, CurveKind, Hash, MechanismRow, Mode, PreHash, Profiles, Recipe, Sp800108,
+};
 use crate::flags::mechanism::*;
 use crate::mechanism_type::MechanismType;
 use crate::object::KeyType;
@@ -32,6 +34,8 @@ const CHACHA20: &[KeyType] = &[KeyType::CHACHA20];
 const POLY1305: &[KeyType] = &[KeyType::POLY1305];
 const MONTGOMERY: &[KeyType] = &[KeyType::EC_MONTGOMERY];
 const GENERIC: &[KeyType] = &[KeyType::GENERIC_SECRET];
+const ML_DSA: &[KeyType] = &[KeyType::ML_DSA];
+const SLH_DSA: &[KeyType] = &[KeyType::SLH_DSA];
 
 /// Secret keys whose value other keys are derived from.
 const DERIVABLE: &[KeyType] = &[
@@ -84,6 +88,10 @@ const DSA_BITS: (u64, u64) = (1024, 3072);
 const EC_BITS: (u64, u64) = (192, 521);
 /// Edwards and Montgomery curve sizes, in bits.
 const EDWARDS_BITS: (u64, u64) = (255, 448);
+/// Sizes of ML-DSA public keys, in bytes (FIPS 204, table 2).
+const ML_DSA_BYTES: (u64, u64) = (1312, 2592);
+/// Sizes of SLH-DSA public keys, in bytes (FIPS 205, table 2).
+const SLH_DSA_BYTES: (u64, u64) = (32, 64);
 /// AES key sizes, in bytes.
 const AES_BYTES: (u64, u64) = (16, 32);
 /// Two AES keys of 128 or 256 bits, in bytes.
@@ -821,9 +829,71 @@ const CIPHER_ROWS: &[&[MechanismRow]] = &[
     ],
 ];
 
+const fn ml_dsa(r#type: MechanismType, hash: PreHash, params: Shape) -> MechanismRow {
+    row(r#type, Recipe::MlDsa(hash), ML_DSA, ML_DSA_BYTES, SIGN_VERIFY, params, ALL)
+}
+
+const fn slh_dsa(r#type: MechanismType, hash: PreHash, params: Shape) -> MechanismRow {
+    row(r#type, Recipe::SlhDsa(hash), SLH_DSA, SLH_DSA_BYTES, SIGN_VERIFY, params, ALL)
+}
+
+const fn hash_ml_dsa(r#type: MechanismType, hash: Hash) -> MechanismRow {
+    ml_dsa(r#type, PreHash::Made(hash), Shape::SignContext)
+}
+
+const fn hash_slh_dsa(r#type: MechanismType, hash: Hash) -> MechanismRow {
+    slh_dsa(r#type, PreHash::Made(hash), Shape::SignContext)
+}
+
+/// Signatures that no quantum computer is known to forge (6.68, 6.69).
+const POST_QUANTUM_ROWS: &[MechanismRow] = &[
+    row(
+        M::ML_DSA_KEY_PAIR_GEN,
+        Recipe::GenerateSet,
+        ML_DSA,
+        ML_DSA_BYTES,
+        GENERATE_KEY_PAIR,
+        Shape::None,
+        ALL,
+    ),
+    ml_dsa(M::ML_DSA, PreHash::None, Shape::SignContext),
+    ml_dsa(M::HASH_ML_DSA, PreHash::Given, Shape::HashSignContext),
+    hash_ml_dsa(M::HASH_ML_DSA_SHA224, Hash::Sha224),
+    hash_ml_dsa(M::HASH_ML_DSA_SHA256, Hash::Sha256),
+    hash_ml_dsa(M::HASH_ML_DSA_SHA384, Hash::Sha384),
+    hash_ml_dsa(M::HASH_ML_DSA_SHA512, Hash::Sha512),
+    hash_ml_dsa(M::HASH_ML_DSA_SHA3_224, Hash::Sha3_224),
+    hash_ml_dsa(M::HASH_ML_DSA_SHA3_256, Hash::Sha3_256),
+    hash_ml_dsa(M::HASH_ML_DSA_SHA3_384, Hash::Sha3_384),
+    hash_ml_dsa(M::HASH_ML_DSA_SHA3_512, Hash::Sha3_512),
+    hash_ml_dsa(M::HASH_ML_DSA_SHAKE128, Hash::Shake128),
+    hash_ml_dsa(M::HASH_ML_DSA_SHAKE256, Hash::Shake256),
+    row(
+        M::SLH_DSA_KEY_PAIR_GEN,
+        Recipe::GenerateSet,
+        SLH_DSA,
+        SLH_DSA_BYTES,
+        GENERATE_KEY_PAIR,
+        Shape::None,
+        ALL,
+    ),
+    slh_dsa(M::SLH_DSA, PreHash::None, Shape::SignContext),
+    slh_dsa(M::HASH_SLH_DSA, PreHash::Given, Shape::HashSignContext),
+    hash_slh_dsa(M::HASH_SLH_DSA_SHA224, Hash::Sha224),
+    hash_slh_dsa(M::HASH_SLH_DSA_SHA256, Hash::Sha256),
+    hash_slh_dsa(M::HASH_SLH_DSA_SHA384, Hash::Sha384),
+    hash_slh_dsa(M::HASH_SLH_DSA_SHA512, Hash::Sha512),
+    hash_slh_dsa(M::HASH_SLH_DSA_SHA3_224, Hash::Sha3_224),
+    hash_slh_dsa(M::HASH_SLH_DSA_SHA3_256, Hash::Sha3_256),
+    hash_slh_dsa(M::HASH_SLH_DSA_SHA3_384, Hash::Sha3_384),
+    hash_slh_dsa(M::HASH_SLH_DSA_SHA3_512, Hash::Sha3_512),
+    hash_slh_dsa(M::HASH_SLH_DSA_SHAKE128, Hash::Shake128),
+    hash_slh_dsa(M::HASH_SLH_DSA_SHAKE256, Hash::Shake256),
+];
+
 /// The families, in the order of the standard's chapters.
 const FAMILIES: &[&[&[MechanismRow]]] =
-    &[&[RSA_ROWS, EC_ROWS, FIELD_ROWS], AES_ROWS, CIPHER_ROWS, HASH_ROWS, &[SECRET_ROWS]];
+    &[&[RSA_ROWS, EC_ROWS, FIELD_ROWS], AES_ROWS, CIPHER_ROWS, HASH_ROWS, &[SECRET_ROWS, POST_QUANTUM_ROWS]];
 
 const COUNT: usize = {
     let (mut count, mut i) = (0, 0);
