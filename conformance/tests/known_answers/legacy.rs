@@ -1,6 +1,6 @@
 //! Broken mechanisms, which only the profile `legacy` has, and the last of the others.
 
-use claviger_conformance::openssl::{enc, hex, unhex};
+use claviger_conformance::openssl::{enc, hex, unhex, verifies};
 use claviger_conformance::prelude::*;
 use claviger_conformance::structure::Structure;
 use openssl::hash::{MessageDigest, hash};
@@ -44,6 +44,22 @@ fn des_is_triple_des_with_one_key() {
     assert_eq!(token.derive(&ecb, &key, 32).unwrap(), enc("-des-ede3 -nopad", &three, &[], &data));
     let cbc = Structure::new().inline(&iv).data(&data).of(M::DES_CBC_ENCRYPT_DATA);
     assert_eq!(token.derive(&cbc, &key, 32).unwrap(), enc("-des-ede3-cbc -nopad", &three, &iv, &data));
+}
+
+#[test]
+fn rsa_signatures_over_broken_hashes() {
+    let token = Token::with(&["--profile", "legacy"]);
+    let bits = [ulong(A::MODULUS_BITS, 1024)];
+    let (public, private) = token.pair(&M::RSA_PKCS_KEY_PAIR_GEN.into(), &bits, &[]).unwrap();
+    let spki = token.attribute(&public, A::PUBLIC_KEY_INFO).unwrap();
+    for (mechanism, name) in [(M::MD5_RSA_PKCS, "-md5"), (M::RIPEMD160_RSA_PKCS, "-ripemd160")] {
+        if lists(&token, mechanism) {
+            let message = pattern(100);
+            let signature = token.sign(&mechanism.into(), &private, &message).unwrap();
+            verifies(&spki, name, &message, &signature);
+            token.verify(&mechanism.into(), &public, &message, &signature).unwrap();
+        }
+    }
 }
 
 #[test]
