@@ -170,10 +170,13 @@ impl<'a> Keys<'a> {
 
     /// `CKA_VALUE_LEN`, where keys of this type have it.
     pub fn length_of(&self, r#type: KeyType) -> Vec<Attribute> {
-        use claviger_protocol::attribute::attribute;
+        use claviger_protocol::attribute::{DefaultValue, attribute};
         match attribute(A::VALUE_LEN, ObjectClass::SECRET_KEY, Some(r#type)) {
-            Some(_) => vec![ulong(A::VALUE_LEN, secret_length(r#type) as u64)],
-            None => Vec::new(),
+            // Keys of some types have none, though a template may state it.
+            Some(row) if row.default == DefaultValue::Computed => {
+                vec![ulong(A::VALUE_LEN, secret_length(r#type) as u64)]
+            }
+            _ => Vec::new(),
         }
     }
 

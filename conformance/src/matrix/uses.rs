@@ -211,7 +211,8 @@ impl Subject<'_> {
                 let (public, _) = self.keys.of(KeyType::EC, Use::Sign, 0)?;
                 needed("DigestInit", self.start(Operation::Digest, &mechanism, 0))?;
                 let rv = self.keys.raw.digest_key(self.keys.session, public);
-                check.is("DigestKey of a public key", rv, Rv::KEY_INDIGESTIBLE)
+                check.is("DigestKey of a public key", rv, Rv::KEY_INDIGESTIBLE)?;
+                self.digest_goes_on(check)
             }
             Column::Size => {
                 let template = [ulong(A::VALUE_LEN, 8)];
@@ -221,10 +222,17 @@ impl Subject<'_> {
                 needed("DigestInit", self.start(Operation::Digest, &mechanism, 0))?;
                 let rv = self.keys.raw.digest_key(self.keys.session, key);
                 self.keys.destroy(key);
-                check.is("DigestKey of a key that could be guessed", rv, Rv::KEY_INDIGESTIBLE)
+                check.is("DigestKey of a key that could be guessed", rv, Rv::KEY_INDIGESTIBLE)?;
+                self.digest_goes_on(check)
             }
             Column::Usage => rule("a digest has no key"),
         }
+    }
+
+    /// A key that is refused leaves the digest as it was.
+    fn digest_goes_on(&self, check: &mut Check) -> Outcome {
+        let last = self.keys.raw.finish(Operation::Digest, self.keys.session, ROOM);
+        check.is("DigestFinal after a key that was refused", last, Rv::OK)
     }
 
     fn encrypt(&self, column: Column, check: &mut Check) -> Outcome {
@@ -356,8 +364,8 @@ impl Subject<'_> {
                 Ok(())
             }
             KeyType::EC | KeyType::EC_EDWARDS | KeyType::EC_MONTGOMERY => {
-                let rv = generate(&[bytes(A::EC_PARAMS, curve::P192)]);
-                check.is("a curve of 192 bits", rv, Rv::CURVE_NOT_SUPPORTED)
+                let rv = generate(&[bytes(A::EC_PARAMS, curve::SECP160R1)]);
+                check.is("a curve of 160 bits", rv, Rv::CURVE_NOT_SUPPORTED)
             }
             KeyType::ML_DSA | KeyType::SLH_DSA => {
                 for set in [0, 13, u64::MAX] {
@@ -668,7 +676,6 @@ impl Subject<'_> {
                         | Recipe::HashKeySha512T
                         | Recipe::Concatenate(_)
                         | Recipe::Xor
-                        | Recipe::EncryptData(..)
                         | Recipe::Ecdh { .. }
                         | Recipe::Dh
                         | Recipe::X942Dh
@@ -680,7 +687,12 @@ impl Subject<'_> {
                             | claviger_protocol::mechanism::Hash::Shake256
                     )
                 );
-                let expected = if bounded && !shake { Rv::TEMPLATE_INCONSISTENT } else { Rv::KEY_SIZE_RANGE };
+                let expected = match self.row.recipe {
+                    // The data, which is too short, is the parameter.
+                    Recipe::EncryptData(..) => Rv::MECHANISM_PARAM_INVALID,
+                    _ if bounded && !shake => Rv::TEMPLATE_INCONSISTENT,
+                    _ => Rv::KEY_SIZE_RANGE,
+                };
                 let rv = raw.derive_key(session, &*self.right()?, base, &Keys::signing(20_000));
                 check.is("DeriveKey of 20000 bytes", rv, expected)
             }
@@ -813,8 +825,9 @@ impl Subject<'_> {
             }
             Column::Size => {
                 let (lengths, expected) = match r#type {
-                    KeyType::DES | KeyType::DES2 | KeyType::DES3 => ([8, 24], Rv::ATTRIBUTE_TYPE_INVALID),
-                    KeyType::CHACHA20 | KeyType::POLY1305 => ([31, 33], Rv::TEMPLATE_INCONSISTENT),
+                    KeyType::DES | KeyType::DES2 | KeyType::DES3 | KeyType::CHACHA20 | KeyType::POLY1305 => {
+                        ([7, 33], Rv::TEMPLATE_INCONSISTENT)
+                    }
                     r#type if has_any_length(r#type) => ([0, 16_385], Rv::KEY_SIZE_RANGE),
                     _ => ([15, 65], Rv::KEY_SIZE_RANGE),
                 };

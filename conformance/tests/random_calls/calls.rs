@@ -373,7 +373,7 @@ impl Caller {
         let row = pool::row(&mut self.choice, function::GENERATE_KEY_PAIR);
         let mechanism = pool::parameter(&mut self.choice, row, &self.pool);
         let r#type = row.key_types.first().copied();
-        let curves = [curve::P256, curve::P384, curve::ED25519, curve::X25519, curve::P192];
+        let curves = [curve::P256, curve::P384, curve::ED25519, curve::X25519, curve::SECP160R1];
         let mut public = pool::template(&mut self.choice, ObjectClass::PUBLIC_KEY, r#type);
         public.push(bytes(A::EC_PARAMS, curves[self.choice.below(5)]));
         let private = pool::template(&mut self.choice, ObjectClass::PRIVATE_KEY, r#type);
