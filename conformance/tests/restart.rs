@@ -115,13 +115,50 @@ fn an_application_lives_on_over_a_restart() {
     assert_eq!(app.raw.open_session(0, 6), Err(Rv::DEVICE_REMOVED));
     daemon.restart();
 
-    // No C_Initialize is needed. The sessions are gone, the token's handles are not.
-    assert_eq!(app.raw.session_info(session).err(), Some(Rv::SESSION_HANDLE_INVALID));
+    // No C_Initialize is needed, nor a login. Sessions and handles are what they were; the operation is lost, and
+    // that is said once.
+    assert_eq!(app.raw.session_info(session).unwrap().state, 3, "CKS_RW_USER_FUNCTIONS");
     let output = app.raw.one_shot(Operation::Encrypt, session, &[0; 16], Room::Bytes(16));
-    assert_eq!(output.rv, Rv::SESSION_HANDLE_INVALID);
-    let session = app.login(&ring);
+    assert_eq!(output.rv, Rv::DEVICE_ERROR);
+    let output = app.raw.one_shot(Operation::Encrypt, session, &[0; 16], Room::Bytes(16));
+    assert_eq!(output.rv, Rv::OPERATION_NOT_INITIALIZED);
     app.raw.start(Operation::Encrypt, session, Some(&M::AES_ECB.into()), key).unwrap();
     assert_eq!(app.raw.one_shot(Operation::Encrypt, session, &[0; 16], Room::Bytes(16)).rv, Rv::OK);
+}
+
+#[test]
+fn a_resume_ticket_is_good_for_its_process_and_its_pin_alone() {
+    use claviger_conformance::wire::Wire;
+    use claviger_protocol::call;
+    let daemon = Daemon::start();
+    let ring = Ring::create(&daemon, &[]);
+    let socket = daemon.pkcs11_socket();
+    let pin = Some(ring.user_pin.as_bytes().into());
+    let mut wire = Wire::greet(&socket, None).0;
+    let slot = wire.call(&call::GetSlotList { token_present: true }).unwrap()[0];
+    let session = wire.call(&call::OpenSession { slot, flags: 6 }).unwrap();
+    wire.call(&call::Login { session, user_type: user::USER, pin }).unwrap();
+    let ticket = wire.call(&call::GetResumption { session: 0 }).unwrap();
+    assert_eq!(wire.call(&call::Resume { ticket: ticket.clone() }), Err(Rv::SESSION_EXISTS));
+    daemon.kill();
+    daemon.restart();
+    let resume = |ticket: &[u8]| {
+        let mut wire = Wire::greet(&socket, None).0;
+        let rv = wire.call(&call::Resume { ticket: ticket.into() }).err().unwrap_or(Rv::OK);
+        (rv, wire.call(&call::GetSessionInfo { session }).map(|info| info.state))
+    };
+    assert_eq!(resume(&ticket), (Rv::OK, Ok(3)));
+    let none = (Rv::SESSION_HANDLE_INVALID, Err(Rv::SESSION_HANDLE_INVALID));
+    for position in 0..ticket.len() {
+        let mut forged = ticket.to_vec();
+        forged[position] ^= 1;
+        assert_eq!(resume(&forged), none, "byte {position}");
+        assert_eq!(resume(&ticket[..position]), none, "{position} bytes");
+    }
+    // With another PIN the session comes back and the login does not.
+    let fresh = daemon.file("fresh.pin", "another pin");
+    daemon.admin().json(["keyrings", "reset-pin", &ring.name, "--user-pin-file", &fresh.to_string_lossy()]);
+    assert_eq!(resume(&ticket), (Rv::OK, Ok(2)));
 }
 
 #[test]

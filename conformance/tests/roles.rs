@@ -761,6 +761,14 @@ const ROWS: &[Row] = &[
         },
         keyed,
     ),
+    Row("GetResumption", false, |c| c.say(call::GetResumption { session: c.session }), own),
+    // Nobody makes a ticket.
+    Row(
+        "Resume",
+        false,
+        |c| c.say(call::Resume { ticket: vec![7; 100].into() }),
+        |_| Rv::SESSION_HANDLE_INVALID,
+    ),
     Row(
         "DigestOnce",
         false,
@@ -974,4 +982,10 @@ fn every_call_by_every_role_is_answered_by_its_rule() {
     let refused = process::as_user(STRANGER, STRANGER, || Wire::greet(&socket, ticket).1.rv);
     assert_eq!(refused, Rv::CRYPTOKI_NOT_INITIALIZED);
     wire.call(&call::GetTokenInfo { slot: fixture.free_slot }).unwrap();
+
+    // Nor does another process go on where this one stopped.
+    let ticket = owner.call(&call::GetResumption { session: 0 }).unwrap();
+    let mut stranger = process::as_user(STRANGER, STRANGER, || Wire::greet(&socket, None).0);
+    assert_eq!(stranger.call(&call::Resume { ticket: ticket.clone() }), Err(Rv::SESSION_HANDLE_INVALID));
+    assert_eq!(wire.call(&call::Resume { ticket }), Ok(()), "who may, may");
 }

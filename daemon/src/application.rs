@@ -56,6 +56,8 @@ pub struct Application {
     connections: AtomicU64,
     /// Set by `C_Finalize` and by the end of the last connection.
     ended: AtomicBool,
+    /// It has gone on from a daemon before this one, which took its operations with it; nobody has missed one yet.
+    resumed: AtomicBool,
     sessions: RwLock<HashMap<u64, Arc<Session>>>,
     logins: RwLock<HashMap<u64, User>>,
     /// How often `C_Logout` was called, by slot.
@@ -89,6 +91,7 @@ impl Applications {
             secret: secret.into(),
             connections: AtomicU64::new(1),
             ended: AtomicBool::new(false),
+            resumed: AtomicBool::new(false),
             sessions: RwLock::default(),
             logins: RwLock::default(),
             logouts: RwLock::default(),
@@ -183,6 +186,33 @@ impl Application {
         let new = present.iter().find(|slot| !known.contains(slot)).copied()?;
         known.push(new);
         Some(new)
+    }
+
+    /// Its sessions and logins.
+    pub fn held(&self) -> (Vec<Arc<Session>>, Vec<(u64, User)>) {
+        let logins = lock::read(&self.logins).iter().map(|(slot, user)| (*slot, *user)).collect();
+        (lock::read(&self.sessions).values().cloned().collect(), logins)
+    }
+
+    /// Goes on with sessions and logins that it had before the daemon was started anew.
+    ///
+    /// # Errors
+    /// `SessionExists` when it has sessions.
+    pub fn resume(&self, sessions: Vec<Session>, logins: Vec<(u64, User)>) -> Result<()> {
+        let mut own_logins = lock::write(&self.logins);
+        let mut own_sessions = lock::write(&self.sessions);
+        if !own_sessions.is_empty() {
+            return Err(Error::SessionExists);
+        }
+        own_sessions.extend(sessions.into_iter().map(|session| (session.handle, Arc::new(session))));
+        own_logins.extend(logins);
+        self.resumed.store(true, Ordering::Release);
+        Ok(())
+    }
+
+    /// True, once, when an operation that is missed may have ended with the daemon before this one.
+    pub fn lost_operation(&self) -> bool {
+        self.resumed.swap(false, Ordering::AcqRel)
     }
 
     /// The session with this handle.

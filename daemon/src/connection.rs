@@ -157,6 +157,7 @@ fn perform<C: Handle<Reply: 'static> + 'static>(
             Ok(()) => Rv::OK,
             Err(_) => Rv::DEVICE_MEMORY,
         },
+        Err(Error::OperationNotInitialized) if context.application.lost_operation() => Rv::DEVICE_ERROR,
         Err(error) => {
             if !C::NAME.ends_with("Init") {
                 audited::cut_off(context, C::NAME, &error);

@@ -9,6 +9,7 @@ use serde_json::json;
 
 use crate::access::Access;
 use crate::access::pin::Pepper;
+use crate::access::resume::TicketKey;
 use crate::application::Applications;
 use crate::audit::{self, Audit, Principal};
 use crate::catalog::{Catalog, VersionCell};
@@ -35,6 +36,8 @@ pub struct Daemon {
     pub applications: Applications,
     /// Who may do what.
     pub access: Arc<Access>,
+    /// Authenticates resume tickets.
+    pub ticket_key: TicketKey,
     /// Keys the PIN verifiers.
     pub pepper: Pepper,
     /// Gives out handles of sessions and session objects.
@@ -73,6 +76,7 @@ impl Daemon {
             catalog: Catalog::default(),
             applications: Applications::default(),
             access: Arc::default(),
+            ticket_key: TicketKey::new(root.subkey(label::TICKET_MAC)?),
             pepper: Pepper::new(root.subkey(label::PIN_PEPPER)?),
             handles: Handles::new()?,
             started: Instant::now(),

@@ -3,19 +3,19 @@
 //!
 //! When the daemon goes away, a call that was sent and not answered is `CKR_DEVICE_ERROR`; the next one looks
 //! for the daemon again and says `CKR_DEVICE_REMOVED` as long as there is none. A daemon that has forgotten the
-//! application makes a new one: its old sessions are then invalid handles. To resume them instead, send what
-//! is needed in [`Client::join`], the one place that turns a ticket into a connection.
+//! application makes a new one, and gives it its sessions and logins back by the ticket that
+//! [`Client::keep_resumption`] kept; operations in the middle and session objects are gone.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use claviger_protocol::call::{
-    Call, CreateObject, DeriveKey, Finalize, GenerateKey, GenerateKeyPair, UnwrapKey,
+    Call, CreateObject, DeriveKey, Finalize, GenerateKey, GenerateKeyPair, GetResumption, Resume, UnwrapKey,
 };
 use claviger_protocol::codec::{self, Malformed};
 use claviger_protocol::frame::ApplicationTicket;
-use claviger_protocol::{Result, Rv};
+use claviger_protocol::{Bytes, Result, Rv};
 
 use crate::abi::operation;
 use crate::cache::{self, Cache};
@@ -52,6 +52,8 @@ pub struct Client {
     closed: AtomicBool,
     /// What may be answered without the daemon.
     pub cache: Cache,
+    /// Brings sessions and logins back when the daemon has been started anew.
+    resumption: Mutex<Option<Bytes>>,
 }
 
 impl Client {
@@ -65,6 +67,7 @@ impl Client {
             waiting: Mutex::default(),
             closed: AtomicBool::new(false),
             cache: Cache::default(),
+            resumption: Mutex::default(),
         }
     }
 
@@ -106,6 +109,30 @@ impl Client {
             self.cache.learn_reply(C::NUMBER, request, encoded, asked);
         }
         Ok(reply)
+    }
+
+    /// Keeps what brings the sessions and logins back as they are now, should the daemon be started anew. Called
+    /// after each change of them. Without it they would end with the daemon, which is no error.
+    pub fn keep_resumption(&self) {
+        let ticket = self.send(&GetResumption { session: 0 }).ok().filter(|ticket| !ticket.is_empty());
+        *lock(&self.resumption) = ticket;
+    }
+
+    /// Goes on in a new application where a daemon before this one stopped. A ticket is tried once.
+    fn resume(&self, mut connection: Connection) -> Result<Connection> {
+        let Some(ticket) = lock(&self.resumption).take() else { return Ok(connection) };
+        let resume = Resume { ticket };
+        let encode = |buffer: &mut Vec<u8>| codec::encode_into(&resume, buffer);
+        match connection.exchange(Resume::NUMBER, Some(REPLY_TIMEOUT), &encode) {
+            Ok(rv) => {
+                connection.wipe();
+                if rv == Rv::OK {
+                    *lock(&self.resumption) = Some(resume.ticket);
+                }
+                Ok(connection)
+            }
+            Err(_) => Err(Rv::DEVICE_REMOVED),
+        }
     }
 
     /// True when an idle connection says that the daemon is there and still knows this application.
@@ -243,7 +270,8 @@ impl Client {
             self.cache.restart(page);
         }
         *ticket = Some(granted);
-        Ok(connection)
+        // Before anybody joins: who comes now waits for the ticket.
+        if is_new { self.resume(connection) } else { Ok(connection) }
     }
 
     /// The daemon does not know this ticket: neither it nor its connections are of use any more.

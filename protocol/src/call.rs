@@ -239,6 +239,13 @@ calls! {
     206 Announce { session: u64, operation: u64, length: u64, one_shot: bool, room: Room } -> Output;
     /// The output of a Final that answered with its length though there was room, from an offset on.
     207 Rest { session: u64, operation: u64, offset: u64 } -> Output;
+
+    // Over a restart of the daemon.
+    /// A ticket that brings the application's sessions and logins back when the daemon has been started anew; empty
+    /// when there is none to be had. `session` is one of the application's, or 0.
+    210 GetResumption { session: u64 } -> Bytes;
+    /// Goes on with what the ticket tells of, in an application that has no session yet.
+    211 Resume { ticket: Bytes } -> ();
 }
 
 /// The first objects that a search finds, with what applications ask next.

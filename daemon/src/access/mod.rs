@@ -6,6 +6,7 @@
 //! * [`evaluate`]: the decision
 //! * [`permit`]: decisions that PKCS#11 applications remember
 //! * [`pin`], [`login`]: PINs and their lock
+//! * [`resume`]: sessions and logins that go on over a restart of the daemon
 //! * [`settings`]: what the configuration says
 
 pub mod action;
@@ -16,6 +17,7 @@ pub mod permit;
 pub mod pin;
 pub mod policies;
 pub mod policy;
+pub mod resume;
 pub mod role;
 pub mod settings;
 

@@ -116,6 +116,11 @@ impl PinVerifier {
         Ok(openssl::memcmp::eq(&tag, &self.tag))
     }
 
+    /// What tells it from the verifiers of all other PINs, also of the same.
+    pub fn salt(&self) -> [u8; 16] {
+        self.salt
+    }
+
     /// Tries left, of `max` in a row.
     pub fn tries_left(&self, max: u32) -> u32 {
         max.saturating_sub(self.failures)

@@ -640,6 +640,38 @@ mod tests {
     }
 
     #[test]
+    fn a_damaged_document_is_refused_or_is_another_document() {
+        let text = json!({"Version": "1", "Statement": [{
+            "Sid": "s", "Effect": "Allow", "Principal": ["uid:7", "group:g"], "Action": ["kms:List*", "kms:Encrypt"],
+            "Role": ["kms.user"], "Resource": ["projects/p/locations/l/keyRings/r/**"],
+            "Condition": {"StringLike": {"kms:tag/env": ["a*"]}, "Bool": {"kms:viaPkcs11": true},
+                "DateLessThan": {"kms:currentTime": "2030-01-01T00:00:00Z"}},
+        }]})
+        .to_string();
+        let (mut read, mut refused) = (0, 0);
+        let mut attempt = |bytes: &[u8]| match Document::parse(bytes) {
+            Ok(document) => {
+                let again = Document::parse(document.to_text().unwrap().as_bytes());
+                assert_eq!(again.as_ref(), Ok(&document), "{}", String::from_utf8_lossy(bytes));
+                read += 1;
+            }
+            Err(Error::InvalidArgument { .. }) => refused += 1,
+            Err(error) => panic!("{error}"),
+        };
+        for position in 0..text.len() {
+            let mut bytes = text.clone().into_bytes();
+            for byte in [0, b' ', b'"', b'*', b'/', b'9', b'[', b'{', 0xff] {
+                bytes[position] = byte;
+                attempt(&bytes);
+            }
+            attempt(&text.as_bytes()[..position]);
+            attempt(&[&text.as_bytes()[..position], &text.as_bytes()[position + 1..]].concat());
+        }
+        attempt(format!("{}1{}", "[".repeat(10_000), "]".repeat(10_000)).as_bytes());
+        assert!(read > 100 && refused > 1000, "{read} read, {refused} refused");
+    }
+
+    #[test]
     fn resources_match_segment_by_segment() {
         let matches = |pattern: &str, name: &str| ResourcePattern::parse(pattern).unwrap().matches(name);
         let ring = "projects/p/locations/l/keyRings/r";

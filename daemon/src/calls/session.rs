@@ -2,8 +2,9 @@
 
 use claviger_protocol::Bytes;
 use claviger_protocol::call::{
-    CloseAllSessions, CloseSession, GetOperationState, GetSessionInfo, GetSessionValidationFlags, Login,
-    LoginUser, Logout, OpenSession, Output, SessionCancel, SessionInfo, SetOperationState,
+    CloseAllSessions, CloseSession, GetOperationState, GetResumption, GetSessionInfo,
+    GetSessionValidationFlags, Login, LoginUser, Logout, OpenSession, Output, Resume, SessionCancel,
+    SessionInfo, SetOperationState,
 };
 use claviger_protocol::flags::{session as session_flags, user};
 
@@ -124,6 +125,21 @@ impl Handle for Logout {
         }
         context.application.log_out(session.slot);
         Ok(())
+    }
+}
+
+impl Handle for GetResumption {
+    fn handle(self, context: &Context<'_>) -> Result<Bytes> {
+        if self.session != 0 {
+            context.session(self.session)?;
+        }
+        context.daemon.resume_ticket(context.application)
+    }
+}
+
+impl Handle for Resume {
+    fn handle(self, context: &Context<'_>) -> Result<()> {
+        context.daemon.resume(context.application, &self.ticket)
     }
 }
 

@@ -21,6 +21,7 @@ pub fn open_session(
 ) -> Result<()> {
     let handle = client.call(&OpenSession { slot, flags })?;
     client.cache.opened(handle, slot);
+    client.keep_resumption();
     session.write(handle);
     Ok(())
 }
@@ -37,13 +38,16 @@ pub fn close_session(client: &Client, session: u64) -> Result<()> {
     if takes_more {
         client.cache.disturbed();
     }
+    client.keep_resumption();
     result
 }
 
 /// `C_CloseAllSessions`.
 pub fn close_all_sessions(client: &Client, slot: u64) -> Result<()> {
     client.cache.closing_all(slot);
-    client.call(&CloseAllSessions { slot })
+    let result = client.call(&CloseAllSessions { slot });
+    client.keep_resumption();
+    result
 }
 
 /// `C_GetSessionInfo`.
@@ -84,18 +88,23 @@ pub fn set_operation_state(
 
 /// `C_Login`.
 pub fn login(client: &Client, session: u64, user_type: u64, pin: In) -> Result<()> {
-    client.call(&Login { session, user_type, pin: pin.pin()? })
+    client.call(&Login { session, user_type, pin: pin.pin()? })?;
+    client.keep_resumption();
+    Ok(())
 }
 
 /// `C_LoginUser`.
 pub fn login_user(client: &Client, session: u64, user_type: u64, pin: In, username: In) -> Result<()> {
-    client.call(&LoginUser { session, user_type, pin: pin.pin()?, username: username.bytes()? })
+    client.call(&LoginUser { session, user_type, pin: pin.pin()?, username: username.bytes()? })?;
+    client.keep_resumption();
+    Ok(())
 }
 
 /// `C_Logout`.
 pub fn logout(client: &Client, session: u64) -> Result<()> {
     client.call(&Logout { session })?;
     client.cache.logged_out(session);
+    client.keep_resumption();
     Ok(())
 }
 
