@@ -16,6 +16,8 @@ use claviger_protocol::{Bytes, Result};
 const STRANGER: u32 = 12_345;
 const READ_ONLY: u64 = 4;
 const READ_WRITE: u64 = 6;
+const ENCRYPT: u64 = claviger_protocol::flags::mechanism::ENCRYPT;
+const SIGN: u64 = claviger_protocol::flags::mechanism::SIGN;
 const SO: u64 = 0;
 const USER: u64 = 1;
 
@@ -760,6 +762,27 @@ const ROWS: &[Row] = &[
             })
         },
         keyed,
+    ),
+    Row(
+        "Announce",
+        true,
+        |c| {
+            c.sign_init();
+            c.say(call::Announce {
+                session: c.session,
+                operation: SIGN,
+                length: 16,
+                one_shot: true,
+                room: Some(64),
+            })
+        },
+        follows,
+    ),
+    Row(
+        "Rest",
+        false,
+        |c| c.say(call::Rest { session: c.session, operation: ENCRYPT, offset: 0 }),
+        |s| refused(own, s, Rv::OPERATION_NOT_INITIALIZED),
     ),
     Row("GetResumption", false, |c| c.say(call::GetResumption { session: c.session }), own),
     // Nobody makes a ticket.
