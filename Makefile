@@ -14,10 +14,11 @@ RELEASE    := $(or $(CARGO_TARGET_DIR),target)/release
 RELEASE_FLAGS := --release --locked
 
 # What the build, the demo, the tests and the benchmark run, by Debian package. A C compiler, make and perl
-# build the bundled OpenSSL; opensc is pkcs11-tool; softhsm2 is what the benchmark compares with.
-PACKAGES := gcc libc6-dev make perl opensc openssl libengine-pkcs11-openssl softhsm2
+# build the bundled OpenSSL; opensc is pkcs11-tool; softhsm2 is what the benchmark compares with,
+# valgrind counts instructions.
+PACKAGES := gcc libc6-dev make perl opensc openssl libengine-pkcs11-openssl softhsm2 valgrind
 
-.PHONY: build demo test soak interop bench lint install deps help clean
+.PHONY: build demo test soak interop bench bench-quick instructions lint install deps help clean
 
 build: deps ## build the daemon, the CLI and the module (default)
 	$(CARGO) build $(RELEASE_FLAGS) --workspace
@@ -36,8 +37,14 @@ soak: build ## a million random calls over the C ABI (some minutes)
 interop: build ## other people's programs and test suites against the built module (root, network, an hour)
 	CLAVIGER_RELEASE=$(abspath $(RELEASE)) CARGO=$(CARGO) conformance/interop/run.sh
 
-bench: build ## signatures per second: Claviger, SoftHSM2, raw libcrypto
-	$(RELEASE)/conformance-bench
+bench: build ## Claviger beside SoftHSM2 and raw libcrypto, with charts in bench/ (BENCH_KRYOPTIC=LIBRARY: and kryoptic)
+	mkdir -p bench && BENCH_CHARTS=bench $(RELEASE)/conformance-bench
+
+bench-quick: build ## the same in two minutes: fewer rounds, no store of 100,000 keys
+	mkdir -p bench && BENCH_CHARTS=bench BENCH_QUICK=1 $(RELEASE)/conformance-bench
+
+instructions: build ## how many instructions a signature costs, and whether that has grown
+	CLAVIGER_COUNT_INSTRUCTIONS=1 $(CARGO) test $(RELEASE_FLAGS) --workspace --test instructions -- --nocapture
 
 lint: deps ## formatting and clippy, warnings are errors
 	$(CARGO) fmt --all -- --check
@@ -68,7 +75,7 @@ deps: ## install what is missing (Debian and its kin, as root)
 	apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $$missing
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r target text; do printf '  make %-8s %s\n' "$$target" "$$text"; done
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r target text; do printf '  make %-12s %s\n' "$$target" "$$text"; done
 
 clean: ## remove what was built
 	$(CARGO) clean

@@ -3,6 +3,8 @@
 set -uo pipefail
 # Every test binary of the conformance suite starts a daemon; two tests at a time keep two cores busy.
 threads=${TEST_THREADS:-2}
+# Instructions are counted of what ships (tests/instructions.rs).
+export CLAVIGER_COUNT_INSTRUCTIONS=${CLAVIGER_COUNT_INSTRUCTIONS-1}
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 

@@ -22,6 +22,7 @@ fn main() {
     match (scenario.as_str(), rest) {
         ("list", []) => list(&raw),
         ("sign", [token, count]) => sign(&raw, token, count.parse().expect("a number")),
+        ("sign-again", [token, count]) => sign_again(&raw, token, count.parse().expect("a number")),
         ("hold", [token]) => hold(&raw, token),
         ("die", [token]) => die(&raw, token),
         ("exit", [token]) => {
@@ -92,6 +93,18 @@ fn sign(raw: &Raw, token: &str, count: usize) {
     let session = login(raw, token);
     for _ in 0..count {
         sign_once(raw, session).expect("C_Sign");
+    }
+    raw.finalize(false).expect("C_Finalize");
+    println!("signed {count}");
+}
+
+/// Signs with one key over and over, and does nothing else.
+fn sign_again(raw: &Raw, token: &str, count: usize) {
+    let session = login(raw, token);
+    let key = key(raw, session).expect("a key");
+    for _ in 0..count {
+        raw.start(Operation::Sign, session, Some(&M::ECDSA.into()), key).expect("C_SignInit");
+        raw.one_shot(Operation::Sign, session, &[7; 32], Room::Bytes(64)).unwrap();
     }
     raw.finalize(false).expect("C_Finalize");
     println!("signed {count}");
