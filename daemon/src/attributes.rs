@@ -60,7 +60,11 @@ impl Attributes {
     /// The same, for an object that stays: what many objects have alike is kept once.
     #[must_use]
     pub fn compact(self) -> Self {
-        let (shared, mut own): (Vec<_>, Vec<_>) = self.to_template().into_iter().partition(is_shared);
+        let all = match self.shared.is_empty() {
+            true => Arc::unwrap_or_clone(self.own),
+            false => self.to_template(),
+        };
+        let (shared, mut own): (Vec<_>, Vec<_>) = all.into_iter().partition(is_shared);
         own.shrink_to_fit();
         Self { shared: share(shared), own: Arc::new(own) }
     }

@@ -36,6 +36,9 @@ const ATTEMPTS: usize = 16;
 
 type Plaintext = Zeroizing<Vec<u8>>;
 
+/// A record's key and value; none when it has been removed meanwhile.
+type Decoded<T> = Result<Option<(Vec<u8>, T)>>;
+
 /// The typed layer that the daemon uses. Every call blocks until it is done: call it from threads that may
 /// block.
 pub struct Records {
@@ -210,11 +213,12 @@ impl Records {
         Ok(self.read(&RecordKey::new(Tree::Material, key))?.map(|(_, material)| material))
     }
 
-    /// Calls `each` with every key and value of `tree`, in the order of keys, a page in memory at a time.
+    /// Calls `each` with every key and value of `tree`, in the order of keys, a page in memory at a time. The records
+    /// of a page are opened and decoded by all processors.
     ///
     /// # Errors
     /// As [`Records::get`], of the first record that fails; records before it have been passed on.
-    pub fn for_each<T: Decode<()>>(&self, tree: Tree, each: impl FnMut(Vec<u8>, T)) -> Result<()> {
+    pub fn for_each<T: Decode<()> + Send>(&self, tree: Tree, each: impl FnMut(Vec<u8>, T)) -> Result<()> {
         self.for_each_under(tree, b"", each)
     }
 
@@ -222,16 +226,55 @@ impl Records {
     ///
     /// # Errors
     /// As [`Records::for_each`].
-    pub fn for_each_under<T: Decode<()>>(
+    pub fn for_each_under<T: Decode<()> + Send>(
         &self,
         tree: Tree,
         prefix: &[u8],
         mut each: impl FnMut(Vec<u8>, T),
     ) -> Result<()> {
-        self.for_each_encoded_under(&RecordKey::new(tree, prefix), |place, plaintext| {
+        let prefix = RecordKey::new(tree, prefix);
+        let mut after = None;
+        loop {
+            let page = block_on(self.engine.scan(&prefix, after.as_ref()))?;
+            for decoded in self.decode_all(page.records) {
+                // Absent: removed while the page was read.
+                if let Some((key, value)) = decoded? {
+                    each(key, value);
+                }
+            }
+            match page.next {
+                Some(place) => after = Some(place),
+                None => return Ok(()),
+            }
+        }
+    }
+
+    /// Opens and decodes records, in their order.
+    fn decode_all<T: Decode<()> + Send>(&self, records: Vec<(RecordKey, Record)>) -> Vec<Decoded<T>> {
+        /// Fewer are not worth a thread.
+        const FEW: usize = 64;
+        let decode_one = |(place, record): (RecordKey, Record)| {
+            let Some((_, plaintext)) = self.assemble(&place, record)? else { return Ok(None) };
             let value = decode(&place, &plaintext)?;
-            each(place.key, value);
-            Ok(())
+            Ok(Some((place.key, value)))
+        };
+        let threads = thread::available_parallelism().map_or(1, usize::from).min(8);
+        if threads == 1 || records.len() <= FEW {
+            return records.into_iter().map(decode_one).collect();
+        }
+        let share = records.len().div_ceil(threads);
+        let mut records = records.into_iter();
+        let shares: Vec<Vec<_>> = (0..threads).map(|_| records.by_ref().take(share).collect()).collect();
+        thread::scope(|scope| {
+            let decode_one = &decode_one;
+            let running: Vec<_> = shares
+                .into_iter()
+                .map(|share| scope.spawn(move || share.into_iter().map(decode_one).collect::<Vec<_>>()))
+                .collect();
+            let join = |thread: thread::ScopedJoinHandle<'_, Vec<Decoded<T>>>| {
+                thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            };
+            running.into_iter().flat_map(join).collect()
         })
     }
 
@@ -239,19 +282,12 @@ impl Records {
     pub(super) fn for_each_encoded(
         &self,
         tree: Tree,
-        each: impl FnMut(RecordKey, Plaintext) -> Result<()>,
-    ) -> Result<()> {
-        self.for_each_encoded_under(&RecordKey::new(tree, ""), each)
-    }
-
-    fn for_each_encoded_under(
-        &self,
-        prefix: &RecordKey,
         mut each: impl FnMut(RecordKey, Plaintext) -> Result<()>,
     ) -> Result<()> {
+        let prefix = RecordKey::new(tree, "");
         let mut after = None;
         loop {
-            let page = block_on(self.engine.scan(prefix, after.as_ref()))?;
+            let page = block_on(self.engine.scan(&prefix, after.as_ref()))?;
             for (place, record) in page.records {
                 // Absent: removed while the page was read.
                 if let Some((_, plaintext)) = self.assemble(&place, record)? {
