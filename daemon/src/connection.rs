@@ -34,8 +34,8 @@ const FRAME_PATIENCE: Duration = Duration::from_secs(10);
 const REPLY_PATIENCE: Duration = Duration::from_secs(30);
 /// Longest hello.
 const MAX_HELLO_BYTES: usize = 1024;
-/// What a buffer grew beyond this for one large frame is given back after it.
-const KEPT_BUFFER_BYTES: usize = 128 << 10;
+/// What a buffer grew beyond this for a large frame is given back after the next small one.
+const KEPT_BUFFER_BYTES: usize = 64 << 10;
 
 /// Serves a module until it leaves.
 pub fn serve_pkcs11(daemon: &Arc<Daemon>, stream: UnixStream, peer: Peer) {
@@ -287,9 +287,12 @@ impl Wire {
 
     fn wipe(&mut self) {
         for buffer in [&mut self.incoming, &mut self.outgoing] {
+            let used = buffer.len();
             bytes::wipe(buffer);
             buffer.clear();
-            buffer.shrink_to(KEPT_BUFFER_BYTES);
+            if used < buffer.capacity() / 4 {
+                buffer.shrink_to(KEPT_BUFFER_BYTES);
+            }
         }
     }
 }

@@ -749,3 +749,7 @@ fn is_short(value: &AttributeReply) -> bool {
 fn replies(template: Template) -> impl Iterator<Item = (AttributeType, AttributeReply)> {
     template.into_iter().map(|attribute| (attribute.r#type, AttributeReply::Value(attribute.value)))
 }
+
+#[cfg(test)]
+#[path = "cache_tests.rs"]
+mod tests;

@@ -11,7 +11,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use claviger_protocol::call::{
-    Call, CreateObject, DeriveKey, Finalize, GenerateKey, GenerateKeyPair, GetResumption, Resume, UnwrapKey,
+    Call, CreateObject, DeriveKey, Finalize, GenerateKey, GenerateKeyPair, GetResumption, Output, Resume,
+    UnwrapKey,
 };
 use claviger_protocol::codec::{self, Malformed};
 use claviger_protocol::frame::ApplicationTicket;
@@ -20,7 +21,7 @@ use claviger_protocol::{Bytes, Result, Rv};
 use crate::abi::operation;
 use crate::cache::{self, Cache};
 use crate::connection::{Connection, Failure};
-use crate::ptr::Page;
+use crate::ptr::{Filled, Out, Page};
 use crate::socket::{Address, Socket, SocketTable};
 
 /// How long a reply may take.
@@ -85,9 +86,7 @@ impl Client {
     /// not answer or not sensibly, `CKR_DATA_LEN_RANGE` for a request over the limit, and
     /// `CKR_CRYPTOKI_NOT_INITIALIZED` when `C_Finalize` came between.
     pub fn call<C: Call>(&self, call: &C) -> Result<C::Reply> {
-        if !cache::is_quiet(C::NUMBER) && self.cache.has_pending() {
-            operation::send_pending(self);
-        }
+        self.send_pending_before(C::NUMBER);
         let result = self.send(call);
         self.cache.answered(C::NUMBER);
         result
@@ -135,9 +134,33 @@ impl Client {
         }
     }
 
+    /// Sends a call whose output goes to the application's buffer, without a copy between.
+    ///
+    /// # Errors
+    /// As [`Self::call`], and as [`Out::write`].
+    pub fn fill<C: Call<Reply = Output>>(&self, call: &C, out: Out) -> Result<Filled> {
+        self.send_pending_before(C::NUMBER);
+        let encode = |buffer: &mut Vec<u8>| codec::encode_into(call, buffer);
+        let result = self.exchange(C::NUMBER, Some(timeout(C::NUMBER)), &encode).and_then(|connection| {
+            let filled = codec::decode_in_place(connection.body()).map(|output| out.write(output));
+            // A connection whose peer talks nonsense is dropped.
+            let filled = filled.map_err(|Malformed| Rv::DEVICE_ERROR)?;
+            self.give_back(connection);
+            filled
+        });
+        self.cache.answered(C::NUMBER);
+        result
+    }
+
     /// True when an idle connection says that the daemon is there and still knows this application.
     pub fn is_alive(&self) -> bool {
         !self.is_closed() && lock(&self.idle).last().is_some_and(Connection::is_idle)
+    }
+
+    fn send_pending_before(&self, call: u16) {
+        if !cache::is_quiet(call) && self.cache.has_pending() {
+            operation::send_pending(self);
+        }
     }
 
     fn send<C: Call>(&self, call: &C) -> Result<C::Reply> {
@@ -217,7 +240,7 @@ impl Client {
     /// Turns an exchange into a connection that holds a reply's body, or into what to tell the application.
     fn settle(
         &self,
-        mut connection: Connection,
+        connection: Connection,
         outcome: std::result::Result<Rv, Failure>,
     ) -> Result<Connection> {
         let rv = match outcome {
@@ -228,21 +251,20 @@ impl Client {
             Err(Failure::NotSent) => return Err(Rv::DEVICE_REMOVED),
             Err(Failure::Lost) => return Err(Rv::DEVICE_ERROR),
         };
-        connection.wipe();
         self.give_back(connection);
         Err(rv)
     }
 
-    fn decode<C: Call>(&self, mut connection: Connection) -> Result<C::Reply> {
+    fn decode<C: Call>(&self, connection: Connection) -> Result<C::Reply> {
         let reply = codec::decode(connection.body());
-        connection.wipe();
         // A connection whose peer talks nonsense is dropped.
         let reply = reply.map_err(|Malformed| Rv::DEVICE_ERROR)?;
         self.give_back(connection);
         Ok(reply)
     }
 
-    fn give_back(&self, connection: Connection) {
+    fn give_back(&self, mut connection: Connection) {
+        connection.rest();
         let mut idle = lock(&self.idle);
         if !self.is_closed() && idle.len() < MAX_IDLE {
             idle.push(connection);

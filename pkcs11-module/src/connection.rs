@@ -4,13 +4,13 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use claviger_protocol::bytes;
 use claviger_protocol::codec::{self, Malformed};
 use claviger_protocol::frame::{
     self, ApplicationTicket, HELLO_MAGIC, Hello, MAX_FRAME_BYTES, PROTOCOL_VERSION, REPLY_HEADER_BYTES,
     ReplyHeader, RequestHeader, Welcome,
 };
 use claviger_protocol::{Result, Rv};
-use zeroize::Zeroize;
 
 use crate::ptr::Page;
 use crate::socket::{Accompanied, Socket};
@@ -23,8 +23,8 @@ const MAX_WELCOME_BYTES: usize = 4096;
 /// Room that a connection begins with. A request with a PIN fits, so that its bytes are never left behind in
 /// memory that the buffer has outgrown.
 const BUFFER_BYTES: usize = 4096;
-/// Room that an idle connection may keep.
-const MAX_IDLE_BUFFER_BYTES: usize = 256 << 10;
+/// Room that an idle connection may keep whatever it was last used for.
+const MAX_IDLE_BUFFER_BYTES: usize = 64 << 10;
 
 /// A connection to the daemon that has been welcomed.
 pub struct Connection {
@@ -38,6 +38,8 @@ pub struct Connection {
     read_timeout: Option<Duration>,
     /// The frame that is being sent or has been received; wiped after use.
     buffer: Vec<u8>,
+    /// The longest frame of the last exchange, in bytes.
+    longest: usize,
 }
 
 /// Why there is no reply.
@@ -67,7 +69,7 @@ impl Connection {
         let read_timeout = Some(WELCOME_TIMEOUT);
         socket.set_read_timeout(read_timeout).map_err(|_| Rv::DEVICE_REMOVED)?;
         let mut connection =
-            Self { socket: Arc::new(socket), application: 0, sequence: 0, read_timeout, buffer };
+            Self { socket: Arc::new(socket), application: 0, sequence: 0, read_timeout, buffer, longest: 0 };
         let welcome = connection.hello(application);
         connection.wipe();
         let (welcome, page) = welcome?;
@@ -163,11 +165,20 @@ impl Connection {
         self.buffer.get(REPLY_HEADER_BYTES..).unwrap_or_default()
     }
 
-    /// Overwrites the last frame, and gives back room that only a long one needed.
-    pub fn wipe(&mut self) {
-        self.buffer.as_mut_slice().zeroize();
+    /// Makes the connection idle: gives back room that the last exchange had no need of. Who sends much does so again.
+    pub fn rest(&mut self) {
+        self.wipe();
+        if self.longest < self.buffer.capacity() / 4 {
+            self.buffer.shrink_to(MAX_IDLE_BUFFER_BYTES);
+        }
+        self.longest = 0;
+    }
+
+    /// Overwrites the last frame.
+    fn wipe(&mut self) {
+        self.longest = self.longest.max(self.buffer.len());
+        bytes::wipe(&mut self.buffer);
         self.buffer.clear();
-        self.buffer.shrink_to(MAX_IDLE_BUFFER_BYTES);
     }
 }
 

@@ -22,7 +22,7 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
-use claviger_protocol::call::{Output, Room};
+use claviger_protocol::call::{OutputRef, Room};
 use claviger_protocol::frame::{GENERATION_PAGE_BYTES, MAX_DATA_BYTES};
 use claviger_protocol::{Bytes, Result, Rv};
 
@@ -241,11 +241,11 @@ impl Out<'_> {
     /// Writes the daemon's answer.
     ///
     /// # Errors
-    /// `CKR_BUFFER_TOO_SMALL`, or `CKR_DEVICE_ERROR` when the daemon sends more than there was room for.
-    pub fn write(self, output: &Output) -> Result<()> {
+    /// `CKR_DEVICE_ERROR` when the daemon sends more than there was room for.
+    pub fn write(self, output: OutputRef) -> Result<Filled> {
         let room = self.room()?;
-        let (length, result) = match output {
-            Output::Data(data) => {
+        let (length, filled) = match output {
+            OutputRef::Data(data) => {
                 let length = data.len() as CK_ULONG;
                 if room.is_none_or(|room| length > room) {
                     return Err(Rv::DEVICE_ERROR);
@@ -253,14 +253,38 @@ impl Out<'_> {
                 // SAFETY: a room means that the buffer is not NULL, and it has at least `length` bytes. The
                 // data is our own memory, which the application's cannot overlap.
                 unsafe { ptr::copy_nonoverlapping(data.as_ptr(), self.buffer, data.len()) };
-                (length, Ok(()))
+                (length, Filled::Data)
             }
-            Output::Length(length) => (*length, Ok(())),
-            Output::TooSmall(length) => (*length, Err(Rv::BUFFER_TOO_SMALL)),
+            OutputRef::Length(length) => (length, Filled::Length(length)),
+            OutputRef::TooSmall(length) => (length, Filled::TooSmall),
         };
         // SAFETY: room() has refused NULL; writable as the constructor's caller promised.
         unsafe { self.length.write_unaligned(length) };
-        result
+        Ok(filled)
+    }
+}
+
+/// What has been written to an [`Out`], besides the length.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Filled {
+    /// The output.
+    Data,
+    /// Nothing: this was asked.
+    Length(u64),
+    /// Nothing: there was not room enough.
+    TooSmall,
+}
+
+impl Filled {
+    /// The function's return value.
+    ///
+    /// # Errors
+    /// `CKR_BUFFER_TOO_SMALL`.
+    pub fn done(self) -> Result<()> {
+        match self {
+            Filled::Data | Filled::Length(_) => Ok(()),
+            Filled::TooSmall => Err(Rv::BUFFER_TOO_SMALL),
+        }
     }
 }
 
@@ -593,7 +617,7 @@ mod tests {
 
     #[test]
     fn output_goes_where_there_is_room() {
-        let data = Output::Data(Bytes::from(b"abc"));
+        let data = OutputRef::Data(b"abc");
         let mut buffer = [0u8; 4];
         let mut length: CK_ULONG = 4;
         // SAFETY: four bytes, as the length says; each Out is used before the next is made.
@@ -601,31 +625,31 @@ mod tests {
 
         let full = out(buffer.as_mut_ptr(), &mut length);
         assert_eq!(full.room(), Ok(Some(4)));
-        assert_eq!(full.write(&data), Ok(()));
+        assert_eq!(full.write(data), Ok(Filled::Data));
         assert_eq!((buffer, length), (*b"abc\0", 3));
 
         let query = out(ptr::null_mut(), &mut length);
         assert_eq!(query.room(), Ok(None));
-        assert_eq!(query.write(&Output::Length(77)), Ok(()));
+        assert_eq!(query.write(OutputRef::Length(77)), Ok(Filled::Length(77)));
         assert_eq!(length, 77);
 
         length = 2;
         let small = out(buffer.as_mut_ptr(), &mut length);
-        assert_eq!(small.write(&Output::TooSmall(9)), Err(Rv::BUFFER_TOO_SMALL));
+        assert_eq!(small.write(OutputRef::TooSmall(9)).and_then(Filled::done), Err(Rv::BUFFER_TOO_SMALL));
         assert_eq!(length, 9);
     }
 
     #[test]
     fn a_daemon_that_sends_more_than_asked_writes_nothing() {
-        let data = Output::Data(Bytes::from(b"abc"));
+        let data = OutputRef::Data(b"abc");
         let mut buffer = [0u8; 4];
         let mut length: CK_ULONG = 2;
         // SAFETY: at least two bytes.
         let small = unsafe { Out::new(buffer.as_mut_ptr(), &mut length) };
-        assert_eq!(small.write(&data), Err(Rv::DEVICE_ERROR));
+        assert_eq!(small.write(data), Err(Rv::DEVICE_ERROR));
         // SAFETY: NULL is allowed.
         let query = unsafe { Out::new(ptr::null_mut(), &mut length) };
-        assert_eq!(query.write(&data), Err(Rv::DEVICE_ERROR));
+        assert_eq!(query.write(data), Err(Rv::DEVICE_ERROR));
         assert_eq!((buffer, length), ([0; 4], 2));
         // SAFETY: NULL is allowed.
         assert_eq!(unsafe { Out::new(buffer.as_mut_ptr(), ptr::null_mut()) }.room(), Err(Rv::ARGUMENTS_BAD));

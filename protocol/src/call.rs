@@ -3,7 +3,7 @@
 //! A call is one row here, one handler in the daemon's `calls/`, one body in the module's `abi/`, one test.
 //! [`for_each_call`](crate::for_each_call) hands the table to whoever needs all rows (the daemon's dispatcher).
 
-use bincode::{Decode, Encode};
+use bincode::{BorrowDecode, Decode, Encode};
 
 use crate::attribute_type::AttributeType;
 use crate::bytes::Bytes;
@@ -32,6 +32,17 @@ pub enum Output {
     /// Answer to a size query: this many bytes suffice.
     Length(u64),
     /// `CKR_BUFFER_TOO_SMALL`: this many bytes are needed.
+    TooSmall(u64),
+}
+
+/// [`Output`] where it stands in a reply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, BorrowDecode)]
+pub enum OutputRef<'reply> {
+    /// [`Output::Data`].
+    Data(&'reply [u8]),
+    /// [`Output::Length`].
+    Length(u64),
+    /// [`Output::TooSmall`].
     TooSmall(u64),
 }
 
@@ -343,6 +354,20 @@ pub struct Derived {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_output_is_read_where_it_stands() {
+        for (output, wanted) in [
+            (Output::Data(Bytes::from(b"data")), OutputRef::Data(b"data")),
+            (Output::Length(7), OutputRef::Length(7)),
+            (Output::TooSmall(8), OutputRef::TooSmall(8)),
+        ] {
+            let encoded = crate::codec::encode(&output).unwrap();
+            assert_eq!(crate::codec::decode_in_place::<OutputRef>(&encoded), Ok(wanted));
+        }
+        let lies = [0, 0, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0];
+        assert_eq!(crate::codec::decode_in_place::<OutputRef>(&lies), Err(crate::codec::Malformed));
+    }
 
     #[test]
     fn numbers_are_unique_and_rise() {

@@ -4,7 +4,7 @@
 //! the whole input must be consumed, and no type on the wire is recursive.
 
 use bincode::config::{Configuration, Fixint, Limit, LittleEndian};
-use bincode::{Decode, Encode};
+use bincode::{BorrowDecode, Decode, Encode};
 
 use crate::frame::MAX_FRAME_BYTES;
 
@@ -55,6 +55,17 @@ pub fn encode<T: Encode>(value: &T) -> Result<Vec<u8>, Malformed> {
 /// [`Malformed`] for anything else: truncated, trailing or oversized bytes, unknown variants.
 pub fn decode<T: Decode<()>>(bytes: &[u8]) -> Result<T, Malformed> {
     match bincode::decode_from_slice(bytes, CONFIG) {
+        Ok((value, consumed)) if consumed == bytes.len() => Ok(value),
+        _ => Err(Malformed),
+    }
+}
+
+/// As [`decode`], for a value that refers to the bytes.
+///
+/// # Errors
+/// As [`decode`].
+pub fn decode_in_place<'a, T: BorrowDecode<'a, ()>>(bytes: &'a [u8]) -> Result<T, Malformed> {
+    match bincode::borrow_decode_from_slice(bytes, CONFIG) {
         Ok((value, consumed)) if consumed == bytes.len() => Ok(value),
         _ => Err(Malformed),
     }

@@ -2,14 +2,14 @@
 //! [rule](crate::cache) allows it.
 
 use claviger_protocol::call::{
-    Call, DecryptInit, DigestInit, EncryptInit, Output, Room, SessionCancel, SignInit, VerifyInit,
+    Call, DecryptInit, DigestInit, EncryptInit, Output, OutputRef, Room, SessionCancel, SignInit, VerifyInit,
 };
 use claviger_protocol::params::Mechanism;
 use claviger_protocol::{Result, Rv};
 
 use crate::cache::{Begin, Kind, Pending, Whole};
 use crate::client::Client;
-use crate::ptr::Out;
+use crate::ptr::{Filled, Out};
 
 /// `C_*Init` of a kind; `key` is 0 for a digest.
 pub fn begin(
@@ -66,35 +66,37 @@ pub fn whole<A: Call<Reply = Output>, W: Call<Reply = Output>>(
     alone: impl FnOnce(Room) -> Result<A>,
     with_init: impl FnOnce(Mechanism, u64, Room) -> Result<W>,
 ) -> Result<()> {
-    if let Ok(None) = out.room()
+    let room = out.room();
+    if room == Ok(None)
         && let Some(answer) = client.cache.length(kind, session, length)
     {
-        return out.write(&Output::Length(answer));
+        return out.write(OutputRef::Length(answer))?.done();
     }
     let asked = client.cache.stamp();
-    let output = match client.cache.whole(kind, session) {
+    let filled = match client.cache.whole(kind, session) {
         Whole::Refused(rv) => return Err(rv),
         Whole::Alone(serial) => {
-            let output = sent(client, session, kind.flag(), || alone(out.room()?));
-            if is_over(&output) {
+            let call = |request: &A| client.fill(request, out);
+            let filled = sent(client, session, kind.flag(), || alone(room?), call);
+            if is_over(filled) {
                 client.cache.ended(kind, session, serial);
             }
-            output
+            filled
         }
         Whole::WithInit(begun) => {
             let Pending { mechanism, key, .. } = begun.clone();
-            let request = out.room().and_then(|room| with_init(mechanism, key, room));
+            let request = room.and_then(|room| with_init(mechanism, key, room));
             // Arguments that cannot be sent end an operation that the daemon does not know.
             let request = request.inspect_err(|_| client.cache.settled(kind, session, true))?;
-            let output = client.call(&request);
-            if let Ok(Output::Length(answer)) = output {
+            let filled = client.fill(&request, out);
+            if let Ok(Filled::Length(answer)) = filled {
                 client.cache.learn_length(kind, session, &begun, length, answer, asked);
             }
-            client.cache.settled(kind, session, is_over(&output));
-            output
+            client.cache.settled(kind, session, is_over(filled));
+            filled
         }
     };
-    out.write(&output?)
+    filled?.done()
 }
 
 /// As [`whole`], for `C_Verify`, which fills no buffer.
@@ -109,7 +111,7 @@ pub fn whole_verify<A: Call<Reply = ()>, W: Call<Reply = ()>>(
     match client.cache.whole(kind, session) {
         Whole::Refused(rv) => Err(rv),
         Whole::Alone(serial) => {
-            let result = sent(client, session, kind.flag(), alone);
+            let result = sent(client, session, kind.flag(), alone, |request| client.call(request));
             if is_over(&result) {
                 client.cache.ended(kind, session, serial);
             }
@@ -126,8 +128,8 @@ pub fn whole_verify<A: Call<Reply = ()>, W: Call<Reply = ()>>(
 }
 
 /// True for an answer after which there is no operation any more.
-fn is_over(output: &Result<Output>) -> bool {
-    output.as_ref().map_or_else(|rv| ends(*rv), |output| matches!(output, Output::Data(_)))
+fn is_over(filled: Result<Filled>) -> bool {
+    filled.map_or_else(ends, |filled| filled == Filled::Data)
 }
 
 /// True for an error that says that there was an operation, and that it is over.
@@ -151,30 +153,8 @@ pub fn part<C: Call>(
     flags: u64,
     request: impl FnOnce() -> Result<C>,
 ) -> Result<C::Reply> {
-    for (kind, Pending { mechanism, key, .. }) in client.cache.in_parts(session, flags)? {
-        init(client, kind, session, Some(mechanism), key)?;
-    }
-    sent(client, session, flags, request)
-}
-
-/// An error ends an operation (PKCS#11 3.2, section 5.2), and the daemon sees to that for errors that it finds.
-/// Arguments that cannot be sent are found here, so the operation is cancelled.
-fn sent<C: Call>(
-    client: &Client,
-    session: u64,
-    flags: u64,
-    request: impl FnOnce() -> Result<C>,
-) -> Result<C::Reply> {
-    match request().and_then(|request| client.call(&request)) {
-        Err(rv @ (Rv::ARGUMENTS_BAD | Rv::DATA_LEN_RANGE | Rv::HOST_MEMORY)) if flags != 0 => {
-            match client.call(&SessionCancel { session, flags }) {
-                // The session's own error comes first (section 5.1.2).
-                Err(Rv::SESSION_HANDLE_INVALID) => Err(Rv::SESSION_HANDLE_INVALID),
-                _ => Err(rv),
-            }
-        }
-        result => result,
-    }
+    send_inits(client, session, flags)?;
+    sent(client, session, flags, request, |request| client.call(request))
 }
 
 /// Sends a call that fills the caller's buffer; see [`part`].
@@ -185,6 +165,35 @@ pub fn fill<C: Call<Reply = Output>>(
     out: Out,
     request: impl FnOnce(Room) -> Result<C>,
 ) -> Result<()> {
-    let output = part(client, session, flags, || request(out.room()?))?;
-    out.write(&output)
+    send_inits(client, session, flags)?;
+    let room = out.room();
+    sent(client, session, flags, || request(room?), |request| client.fill(request, out))?.done()
+}
+
+fn send_inits(client: &Client, session: u64, flags: u64) -> Result<()> {
+    for (kind, Pending { mechanism, key, .. }) in client.cache.in_parts(session, flags)? {
+        init(client, kind, session, Some(mechanism), key)?;
+    }
+    Ok(())
+}
+
+/// An error ends an operation (PKCS#11 3.2, section 5.2), and the daemon sees to that for errors that it finds.
+/// Arguments that cannot be sent are found here, so the operation is cancelled.
+fn sent<C: Call, R>(
+    client: &Client,
+    session: u64,
+    flags: u64,
+    request: impl FnOnce() -> Result<C>,
+    call: impl FnOnce(&C) -> Result<R>,
+) -> Result<R> {
+    match request().and_then(|request| call(&request)) {
+        Err(rv @ (Rv::ARGUMENTS_BAD | Rv::DATA_LEN_RANGE | Rv::HOST_MEMORY)) if flags != 0 => {
+            match client.call(&SessionCancel { session, flags }) {
+                // The session's own error comes first (section 5.1.2).
+                Err(Rv::SESSION_HANDLE_INVALID) => Err(Rv::SESSION_HANDLE_INVALID),
+                _ => Err(rv),
+            }
+        }
+        result => result,
+    }
 }
