@@ -203,6 +203,8 @@ struct State {
 struct Session {
     slot: u64,
     operations: [Operation; Kind::ALL.len()],
+    /// How many Inits of each kind are with the daemon: while there are any, no operation is known not to be.
+    asking: [u32; Kind::ALL.len()],
     /// Rises with everything that touches an operation, so that the end of a call does not undo what came after.
     serial: u64,
     /// What is left of a search, and whether the daemon has more.
@@ -312,7 +314,10 @@ impl Cache {
     pub fn opened(&self, session: u64, slot: u64) {
         let operations = [const { Operation::None }; Kind::ALL.len()];
         let mut state = self.lock();
-        state.sessions.insert(session, Session { slot, operations, serial: 0, find: None });
+        state.sessions.insert(
+            session,
+            Session { slot, operations, asking: [0; Kind::ALL.len()], serial: 0, find: None },
+        );
         state.forget_counts(slot);
     }
 
@@ -441,11 +446,13 @@ impl Cache {
             Operation::Refused(_) | Operation::None => true,
         };
         let known = none
+            && session.asking[kind as usize] == 0
             && admitted
                 .get(&(session.slot, kind, key))
                 .is_some_and(|all| all.iter().any(|one| one.mechanism.is_alike(mechanism)));
         if !known || *stamp != now || now.generation == 0 || !alive() {
             session.set(kind, Operation::Daemon);
+            session.asking[kind as usize] += 1;
             return Begin::Ask(Asked { stamp: now, serial: session.serial, none });
         }
         let mechanism = mechanism.clone();
@@ -466,12 +473,16 @@ impl Cache {
     ) {
         let mut state = self.lock();
         let Some(of) = state.sessions.get_mut(&session) else { return };
+        let asking = &mut of.asking[kind as usize];
+        *asking = asking.saturating_sub(1);
         if !is_admitted {
-            if asked.none && of.serial == asked.serial {
+            if asked.none && of.serial == asked.serial && *asking == 0 {
                 of.set(kind, Operation::None);
             }
             return;
         }
+        // Whoever ends what was there before does not end this one.
+        of.set(kind, Operation::Daemon);
         let slot = of.slot;
         if !state.keeps(asked.stamp) {
             return;
@@ -580,6 +591,7 @@ impl Cache {
     pub fn ended(&self, kind: Kind, session: u64, serial: u64) {
         if let Some(session) = self.lock().sessions.get_mut(&session)
             && session.serial == serial
+            && session.asking[kind as usize] == 0
         {
             session.operations[kind as usize] = Operation::None;
         }
