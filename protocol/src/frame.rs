@@ -28,8 +28,9 @@ pub const GENERATION_PAGE_BYTES: usize = 4096;
 /// First four bytes of a [`Hello`], so that a stray client of another protocol is told apart at once.
 pub const HELLO_MAGIC: [u8; 4] = *b"CLVG";
 
-/// How much the first read of a frame asks for; most requests and replies fit.
-const FIRST_READ_BYTES: usize = 4096;
+/// How much the first read of a frame asks for; most requests and replies fit. What is asked for is zeroed first, which
+/// from 2 KiB on costs more instructions than all the rest of a call in the module.
+const FIRST_READ_BYTES: usize = 1536;
 
 /// How much is read at a time after that: a header that lies about its length costs its sender the bytes first.
 const READ_STEP_BYTES: usize = 256 << 10;
