@@ -31,6 +31,11 @@ pub fn clavigerd() -> PathBuf {
     built("clavigerd")
 }
 
+/// The daemon with a clock that tests set, which can also fill a store.
+pub fn clavigerd_testing() -> PathBuf {
+    built("clavigerd-testing")
+}
+
 /// The CLI.
 pub fn claviger() -> PathBuf {
     built("claviger")

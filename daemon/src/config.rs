@@ -86,8 +86,18 @@ impl Config {
     pub fn from_file(path: &Path) -> Result<Config, Error> {
         let text =
             std::fs::read_to_string(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
-        toml::from_str(&text)
+        Config::parse(&text)
             .map_err(|source| Error::Parse { path: path.to_owned(), source: Box::new(source) })
+    }
+
+    /// The configuration that a text says.
+    ///
+    /// # Errors
+    /// Where and why it is none.
+    pub fn parse(text: &str) -> Result<Config, toml::de::Error> {
+        let config: Config = toml::from_str(text)?;
+        config.kms.check().map_err(serde::de::Error::custom)?;
+        Ok(config)
     }
 
     /// Everything under one directory, for the user who starts the daemon; `clavigerd.toml` in it overrides.
@@ -121,6 +131,7 @@ impl Config {
         let mut config: Config = settings.try_into().map_err(parse)?;
         config.kms.any_location = true;
         config.access.owner = owner;
+        config.kms.check().map_err(|message| parse(serde::de::Error::custom(message)))?;
         Ok(config)
     }
 

@@ -16,6 +16,7 @@
 //! * [`crypto`]: recipes to OpenSSL
 //! * [`store`]: durable, sealed records
 //! * [`audit`], [`events`]: what happened, for later and for now
+//! * [`testing`]: what tests change of the daemon
 //! * [`error`]: every fact that stops a call
 
 pub mod access;
@@ -45,4 +46,5 @@ pub mod session;
 pub mod slot;
 pub mod store;
 pub mod template;
+pub mod testing;
 pub mod token;

@@ -32,10 +32,6 @@ struct Arguments {
     /// Keep store, root key and sockets under DIR, for the user who starts it
     #[arg(long, value_name = "DIR", conflicts_with = "config", global = true)]
     dev: Option<PathBuf>,
-    /// Tests only: file that says how much later it is than the machine's clocks say
-    #[cfg(feature = "test-clock")]
-    #[arg(long, value_name = "FILE")]
-    test_clock: Option<PathBuf>,
     /// Configuration file
     #[arg(long, value_name = "FILE", default_value = "/etc/claviger/clavigerd.toml", global = true)]
     config: PathBuf,
@@ -51,7 +47,8 @@ enum Command {
     Store(StoreCommand),
 }
 
-fn main() -> ExitCode {
+/// Runs it.
+pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let filter = EnvFilter::try_from_env("CLAVIGER_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     let colours = std::io::stderr().is_terminal();
@@ -72,10 +69,6 @@ fn run(arguments: &Arguments) -> Result<(), (u8, String)> {
         None => Config::from_file(&arguments.config).map_err(|error| error.to_string()),
     };
     let config = config.map_err(|message| (EXIT_CONFIG, message))?;
-    #[cfg(feature = "test-clock")]
-    if let Some(file) = &arguments.test_clock {
-        let _ = clavigerd::kms::clock::TEST_CLOCK.set(file.clone());
-    }
     if let Some(Command::Store(command)) = &arguments.command {
         let failed = |error: store::Error| (EXIT_STORE, error.to_string());
         let root = root_key(&config, command.makes_a_store()).map_err(failed)?;

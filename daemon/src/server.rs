@@ -170,7 +170,7 @@ pub fn run(
         let admin = UnixListener::from_std(listeners.admin)?;
         let (mut terminate, mut interrupt) =
             (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-        let mut timer = tokio::time::interval(TIMER);
+        let mut timer = tokio::time::interval(crate::testing::tick(TIMER));
         timer.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         ready();
         loop {

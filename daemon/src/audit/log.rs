@@ -175,6 +175,30 @@ impl Audit {
         }
     }
 
+    /// As [`Audit::begin`] for many at once.
+    ///
+    /// # Errors
+    /// As of [`Audit::begin`]: then none of them must happen.
+    pub fn begin_all(&self, records: &[Record<'_>]) -> Result<Vec<Intent>> {
+        let (mut intents, mut last) = (Vec::with_capacity(records.len()), 0);
+        let mut put_all = || {
+            for record in records {
+                let (id, sequence) = self.put(record, Phase::Intent)?;
+                intents.push(Intent { id, at: Instant::now() });
+                last = sequence;
+            }
+            self.sync(last).map_err(|error| refused(&error))
+        };
+        if let Err(error) = put_all() {
+            let message = error.to_string();
+            for (intent, record) in intents.iter().zip(records) {
+                self.end(intent, &record.clone().with_error(&error, &message));
+            }
+            return Err(error);
+        }
+        Ok(intents)
+    }
+
     /// Records what came of an intent. A crash before it reaches the disk leaves the intent open, which the next
     /// start closes.
     pub fn end(&self, intent: &Intent, record: &Record<'_>) {

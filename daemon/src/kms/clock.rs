@@ -7,8 +7,6 @@
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-#[cfg(feature = "test-clock")]
-use std::{path::PathBuf, sync::OnceLock};
 
 use bincode::{Decode, Encode};
 
@@ -216,30 +214,7 @@ pub fn reading() -> Reading {
     // Boot time: a machine that slept has not leapt.
     let monotonic = nix::time::clock_gettime(nix::time::ClockId::CLOCK_BOOTTIME)
         .map_or(wall, |time| time.tv_sec() * 1000 + time.tv_nsec() / 1_000_000);
-    shifted(Reading { wall, monotonic })
-}
-
-#[cfg(not(feature = "test-clock"))]
-fn shifted(reading: Reading) -> Reading {
-    reading
-}
-
-/// Where tests say how much later it is.
-#[cfg(feature = "test-clock")]
-pub static TEST_CLOCK: OnceLock<PathBuf> = OnceLock::new();
-
-/// Adds what the test clock's file says: one duration for both clocks, or one for the wall clock and one for the
-/// monotonic clock. A minus sign in front goes back.
-#[cfg(feature = "test-clock")]
-fn shifted(reading: Reading) -> Reading {
-    let text = TEST_CLOCK.get().and_then(|file| std::fs::read_to_string(file).ok()).unwrap_or_default();
-    let mut words = text.split_whitespace().map(|word| {
-        let (sign, word) = word.strip_prefix('-').map_or((1, word), |rest| (-1, rest));
-        sign * i64::try_from(super::keys::parse_duration(word).unwrap_or(0)).unwrap_or(0)
-    });
-    let wall = words.next().unwrap_or(0);
-    let monotonic = words.next().unwrap_or(wall);
-    Reading { wall: reading.wall + wall, monotonic: reading.monotonic + monotonic }
+    crate::testing::shifted(Reading { wall, monotonic })
 }
 
 #[cfg(test)]

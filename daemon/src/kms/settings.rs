@@ -98,6 +98,31 @@ impl Settings {
         Err(Error::InvalidArgument { message })
     }
 
+    /// Judges the settings as a whole.
+    ///
+    /// # Errors
+    /// One sentence about the first that contradicts another.
+    pub fn check(&self) -> std::result::Result<(), String> {
+        let (min, max) = (self.min_destroy_scheduled_duration, self.max_destroy_scheduled_duration);
+        if min > max {
+            return Err(
+                "min_destroy_scheduled_duration is longer than max_destroy_scheduled_duration".to_owned()
+            );
+        }
+        if !(min..=max).contains(&self.default_destroy_scheduled_duration) {
+            return Err(
+                "default_destroy_scheduled_duration is not between the shortest and the longest".to_owned()
+            );
+        }
+        if self.min_rotation_period > self.max_rotation_period || self.min_rotation_period == 0 {
+            return Err("min_rotation_period is 0 or longer than max_rotation_period".to_owned());
+        }
+        if self.locations.is_empty() && !self.any_location {
+            return Err("there is no location".to_owned());
+        }
+        Ok(())
+    }
+
     /// Judges a rotation period.
     ///
     /// # Errors

@@ -14,6 +14,11 @@ impl Time {
         super::clock::CLOCK.now(super::clock::reading())
     }
 
+    /// The time that rotation goes by: a leap that is held back from destruction makes a new version at worst.
+    pub fn unheld() -> Time {
+        Time::now().max(Time::wall())
+    }
+
     /// The machine's wall clock, whether or not it is believed.
     pub fn wall() -> Time {
         Time(super::clock::reading().wall)

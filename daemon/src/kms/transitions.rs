@@ -8,12 +8,15 @@ use super::record::{CryptoKey, Version};
 use super::state::{Transition, VersionState, next_state};
 use super::time::Time;
 use super::versions::wrong_state;
-use crate::audit::Principal;
+use crate::audit::{Principal, Record};
 use crate::catalog::{KeyCell, VersionCell};
 use crate::daemon::Daemon;
 use crate::error::{Error, Result};
 use crate::events::Name;
 use crate::store::{Change, Tree};
+
+/// Versions that the timer changes in one commit.
+const BATCH: usize = 64;
 
 /// How a transition is wanted.
 #[derive(Debug, Clone, Copy, Default)]
@@ -136,44 +139,75 @@ impl Daemon {
         Ok(())
     }
 
-    /// Destroys every version whose schedule has passed, each in a commit of its own, and tells how many. One that
-    /// fails does not keep the others.
+    /// Destroys every version whose schedule has passed, some in each commit, and tells how many. One that fails does
+    /// not keep the others.
     ///
     /// # Errors
     /// What the store says of the first that failed.
     pub fn destroy_due(&self, now: Time) -> Result<usize> {
         let (mut destroyed, mut failure) = (0, None);
-        for cell in self.catalog.scheduled() {
-            let is_due = |cell: &VersionCell| {
-                cell.record().state == VersionState::DestroyScheduled
-                    && cell.state(now) == VersionState::Destroyed
-            };
-            if !is_due(&cell) {
-                continue;
-            }
-            // The lock is given back after each, so that thousands that are due together hold up nobody.
-            let writer = self.catalog.write();
-            if !is_due(&cell) {
-                continue;
-            }
-            let mut record = Version::clone(&cell.record());
-            let mut change = Change::new();
-            destroy(&mut record, &mut change, now);
-            let outcome = self.put_version(change, &cell, record);
-            drop(writer);
-            match outcome {
-                Ok(()) => {
-                    self.catalog.unschedule(&cell);
-                    self.tell_destroyed(&cell);
-                    destroyed += 1;
-                }
-                Err(error) => {
-                    tracing::error!(version = cell.name, %error, "cannot destroy a version that is due");
-                    failure.get_or_insert(error);
+        let due: Vec<_> = self.catalog.scheduled().into_iter().filter(|cell| is_due(cell, now)).collect();
+        for cells in due.chunks(BATCH) {
+            match self.destroy_batch(cells, now) {
+                Ok(count) => destroyed += count,
+                // One that cannot be destroyed is found by trying them one by one.
+                Err(_) => {
+                    for cell in cells {
+                        match self.destroy_batch(std::slice::from_ref(cell), now) {
+                            Ok(count) => destroyed += count,
+                            Err(error) => {
+                                tracing::error!(version = cell.name, %error, "cannot destroy a version that is due");
+                                failure.get_or_insert(error);
+                            }
+                        }
+                    }
                 }
             }
         }
         failure.map_or(Ok(destroyed), Err)
+    }
+
+    /// Destroys those of a batch that are still due. The writer lock is given back after it, so that thousands that
+    /// are due together hold up nobody.
+    fn destroy_batch(&self, cells: &[Arc<VersionCell>], now: Time) -> Result<usize> {
+        let by = Principal::Timer;
+        let writer = self.catalog.write();
+        let cells: Vec<_> = cells.iter().filter(|cell| is_due(cell, now)).collect();
+        let (mut change, mut planned) = (Change::new(), Vec::with_capacity(cells.len()));
+        for cell in &cells {
+            let mut record = Version::clone(&cell.record());
+            destroy(&mut record, &mut change, now);
+            record.etag += 1;
+            change.put(Tree::Version, record.uid, &record)?;
+            planned.push(record);
+        }
+        if cells.is_empty() {
+            return Ok(0);
+        }
+        let records: Vec<_> = cells
+            .iter()
+            .map(|cell| Record::new("DestroyKeyMaterial", &by, "timer").about("CryptoKeyVersion", &cell.name))
+            .collect();
+        let intents = self.audit.begin_all(&records)?;
+        let outcome = self.records.commit(change).map_err(Error::from);
+        if outcome.is_ok() {
+            for (cell, record) in cells.iter().zip(planned) {
+                cell.replace(record);
+                self.catalog.unschedule(cell);
+            }
+        }
+        drop(writer);
+        let message = outcome.as_ref().err().map(ToString::to_string).unwrap_or_default();
+        for (intent, record) in intents.iter().zip(&records) {
+            let record = Record { latency_micros: intent.micros(), ..record.clone() };
+            match &outcome {
+                Ok(()) => self.audit.end(intent, &record),
+                Err(error) => self.audit.end(intent, &record.with_error(error, &message)),
+            }
+        }
+        outcome?;
+        cells.iter().for_each(|cell| self.tell_destroyed(cell));
+        Ok(cells.len())
     }
 
     /// Announces destructions of the next days, once a day for each version.
@@ -182,31 +216,44 @@ impl Daemon {
     /// What the store says of the first that failed.
     pub fn announce_destructions(&self, now: Time) -> Result<usize> {
         const DAY: i64 = 24 * 3600 * 1000;
+        // When it is due and how many days are left, of a version that is to be told of today.
+        let near = |cell: &VersionCell| {
+            let record = cell.record();
+            let due = record.destroy_time.filter(|_| cell.state(now) == VersionState::DestroyScheduled)?;
+            let days_left = (due.0 - now.0 + DAY - 1) / DAY;
+            let is_near = days_left <= i64::from(self.settings.imminent_notice_days);
+            (is_near && record.notice_day != Some(now.day())).then_some((due, days_left))
+        };
         let (mut told, mut failure) = (0, None);
-        for cell in self.catalog.scheduled() {
-            let due = |record: &Version| {
-                let due =
-                    record.destroy_time.filter(|_| cell.state(now) == VersionState::DestroyScheduled)?;
-                let days_left = (due.0 - now.0 + DAY - 1) / DAY;
-                let is_near = days_left <= i64::from(self.settings.imminent_notice_days);
-                (is_near && record.notice_day != Some(now.day())).then_some((due, days_left))
-            };
+        let all: Vec<_> = self.catalog.scheduled().into_iter().filter(|cell| near(cell).is_some()).collect();
+        for cells in all.chunks(BATCH) {
             let writer = self.catalog.write();
-            let mut record = Version::clone(&cell.record());
-            let Some((due, days_left)) = due(&record) else { continue };
-            record.notice_day = Some(now.day());
-            let outcome = self.put_version(Change::new(), &cell, record);
+            let (mut change, mut planned) = (Change::new(), Vec::new());
+            for cell in cells {
+                let Some((due, days_left)) = near(cell) else { continue };
+                let mut record = Version::clone(&cell.record());
+                record.notice_day = Some(now.day());
+                record.etag += 1;
+                change.put(Tree::Version, record.uid, &record)?;
+                planned.push((cell, record, due, days_left));
+            }
+            if let Err(error) = self.records.commit(change) {
+                failure.get_or_insert(Error::from(error));
+                continue;
+            }
+            let told_now: Vec<_> = planned
+                .into_iter()
+                .map(|(cell, record, due, days_left)| {
+                    cell.replace(record);
+                    (cell, due, days_left)
+                })
+                .collect();
             drop(writer);
-            match outcome {
-                Ok(()) => {
-                    let details = json!({"destroyTime": due.rfc3339(), "daysLeft": days_left});
-                    let by = Principal::Timer;
-                    self.raise(Name::DestructionImminent, "CryptoKeyVersion", &cell.name, &by, details);
-                    told += 1;
-                }
-                Err(error) => {
-                    failure.get_or_insert(error);
-                }
+            for (cell, due, days_left) in told_now {
+                let details = json!({"destroyTime": due.rfc3339(), "daysLeft": days_left});
+                let by = Principal::Timer;
+                self.raise(Name::DestructionImminent, "CryptoKeyVersion", &cell.name, &by, details);
+                told += 1;
             }
         }
         failure.map_or(Ok(told), Err)
@@ -344,7 +391,7 @@ impl Daemon {
         };
         say("the clock's mark cannot be kept", self.keep_clock());
         say("coming destructions cannot be announced", self.announce_destructions(Time::now()).map(drop));
-        say("scheduled rotations cannot be carried out", self.rotate_due(Time::now()).map(drop));
+        say("scheduled rotations cannot be carried out", self.rotate_due(Time::unheld()).map(drop));
         say("the use of keys cannot be kept", self.flush_usage());
         self.access.minute();
         if let Err(error) = self.audit.expire(Time::wall()) {
@@ -374,6 +421,11 @@ pub fn check_etag(given: Option<u64>, has: u64) -> Result<()> {
         Some(given) if given != has => Err(Error::Aborted),
         _ => Ok(()),
     }
+}
+
+/// True for a version whose time to be destroyed has come.
+fn is_due(cell: &VersionCell, now: Time) -> bool {
+    cell.record().state == VersionState::DestroyScheduled && cell.state(now) == VersionState::Destroyed
 }
 
 fn check_destroyable(name: &str, key: &CryptoKey, force_bound: bool) -> Result<()> {

@@ -10,7 +10,7 @@ use super::record::{Alias, Binding, CryptoKey};
 use super::state::VersionState;
 use super::time::Time;
 use super::transitions::check_etag;
-use crate::audit::Principal;
+use crate::audit::{Principal, Record};
 use crate::catalog::{KeyCell, VersionCell};
 use crate::daemon::Daemon;
 use crate::error::{Error, Result};
@@ -190,12 +190,18 @@ impl Daemon {
 
     fn rotate_scheduled(&self, token: &Token, key: &KeyCell, now: Time) -> Result<()> {
         let by = Principal::Timer;
+        let about = Record::new("RotateKey", &by, "timer").about("CryptoKey", &key.name);
+        let intent = self.audit.begin(&about)?;
         let has_enabled = key.versions().iter().any(|version| version.state(now) == VersionState::Enabled);
         let outcome = if has_enabled || key.versions().is_empty() {
             self.rotate(token, key, now)
         } else {
             Err(Error::FailedPrecondition { message: format!("{} has no version that is enabled", key.name) })
         };
+        match &outcome {
+            Ok(_) => self.audit.end(&intent, &about),
+            Err(error) => self.audit.end(&intent, &about.clone().with_error(error, &error.to_string())),
+        }
         let failed = outcome.is_err();
         self.change_key(key, None, |record| {
             let care = &mut record.care;
