@@ -22,7 +22,7 @@ find daemon/src admin-cli/src protocol/src conformance/tests conformance/interop
       sub(/^[ \t]*(\/\/|#) /, "", line)
       count = split(line, ids, " ")
       # Outside of a function it belongs to the next one.
-      if ($0 ~ /^    (\/\/) / && name != "") { for (i = 1; i <= count; i++) print ids[i] "\t" name "\t" FILENAME }
+      if ($0 ~ /^ +(\/\/) / && name != "") { for (i = 1; i <= count; i++) print ids[i] "\t" name "\t" FILENAME }
       else if (FILENAME ~ /\.sh$/) { for (i = 1; i <= count; i++) print ids[i] "\t" name "\t" FILENAME }
       else pending = pending " " line
     }' > "$found"

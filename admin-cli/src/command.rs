@@ -79,6 +79,11 @@ const GROUPS: &[Group] = &[
         about: "What keys can do",
         example: "claviger algorithms list --purpose asymmetric-signing",
     },
+    Group {
+        path: "config",
+        about: "The daemon's configuration",
+        example: "claviger config check --file /etc/claviger/clavigerd.toml",
+    },
     Group { path: "clock", about: "The clock that schedules run on", example: "claviger clock status" },
     Group { path: "events", about: "What somebody should hear of", example: "claviger events watch" },
     Group {
@@ -164,7 +169,7 @@ pub fn local(path: &str, matches: &ArgMatches) -> Option<String> {
                 &mut script,
             );
             let script = String::from_utf8(script).ok()?;
-            Some(script + crate::completion::names(*matches.get_one::<Shell>("shell")?))
+            Some(script + &crate::completion::names(*matches.get_one::<Shell>("shell")?))
         }
         _ => None,
     }

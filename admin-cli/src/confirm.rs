@@ -11,15 +11,13 @@ use crate::options::Options;
 use crate::print::{last_segment, table};
 use crate::request::{list, related, text};
 
-/// What a person should know of a key before destroying anything of it.
-const KEY_FACTS: &[&str] = &[
-    "name",
-    "purpose",
-    "keyState",
-    "primary.name",
-    "lastUseTime",
-    "destroyScheduledDuration",
-    "deletionProtection",
+/// What a person should know of a key before destroying or disabling anything of it: how it is said, and the field.
+const KEY_FACTS: &[(&str, &str)] = &[
+    ("Key", "name"),
+    ("State", "state"),
+    ("Purpose", "purpose"),
+    ("Primary version", "primary"),
+    ("Protected from deletion", "deletionProtection"),
 ];
 
 /// What the destruction of a key means.
@@ -121,20 +119,22 @@ fn show(call: &mut Call<'_, '_>, request: &Request, client: &mut Client) -> Resu
     if named.is_empty() {
         return Ok(());
     }
-    let mut about_keys = related(request, &[("keyring", "keyring")]);
+    let is_destroy = call.verb.confirm == Confirm::TypeName;
+    let mut about_keys =
+        related(request, &[("keyring", "keyring"), ("pending-window-days", "pending-window-days")]);
     about_keys.arguments.push(("names".to_owned(), ArgumentValue::List(named)));
-    let Some(keys) = look(call, client, "keys describe", &about_keys)? else { return Ok(()) };
-    let columns = command::verb("keys describe").columns;
-    if let Some(keys) = keys.as_array() {
-        call.console.say(table::rows(keys, columns, Some(table::WIDTH)).trim_end());
-    } else {
-        let facts: serde_json::Map<String, Value> = KEY_FACTS
-            .iter()
-            .filter_map(|field| Some(((*field).to_owned(), crate::print::field(&keys, field)?.clone())))
-            .collect();
-        call.console.say(table::list(&Value::Object(facts), columns).trim_end());
+    let Some(keys) = look(call, client, "keys preflight", &about_keys)? else { return Ok(()) };
+    match keys.as_array().map(Vec::as_slice) {
+        Some([key]) => facts(key, is_destroy).iter().for_each(|line| call.console.say(line)),
+        Some(keys) => {
+            let columns = command::verb("keys preflight").columns;
+            let shown = columns.iter().filter(|column| is_destroy || column.field != "destroyTime");
+            let columns: Vec<_> = shown.copied().collect();
+            call.console.say(table::rows(keys, &columns, Some(table::WIDTH)).trim_end());
+        }
+        None => {}
     }
-    if call.verb.confirm == Confirm::TypeName {
+    if is_destroy {
         call.console.say(LOSS);
     }
     if text(request, "key").is_none() {
@@ -158,6 +158,29 @@ fn show(call: &mut Call<'_, '_>, request: &Request, client: &mut Client) -> Resu
     let columns = command::verb("keys versions list").columns;
     call.console.say(table::rows(&lost, columns, Some(table::WIDTH)).trim_end());
     Ok(())
+}
+
+/// What is known of one key, a line for each fact.
+fn facts(key: &Value, is_destroy: bool) -> Vec<String> {
+    let said = |field: &str| key.get(field).map(crate::print::plain).filter(|text| !text.is_empty());
+    let mut facts: Vec<(&str, String)> =
+        KEY_FACTS.iter().filter_map(|(name, field)| Some((*name, said(field)?))).collect();
+    facts.push((
+        "Last use",
+        match said("lastUseTime") {
+            Some(time) => format!(
+                "{time} by {} ({})",
+                said("lastUsePrincipal").unwrap_or_default(),
+                said("lastUseOperation").unwrap_or_default()
+            ),
+            None => "never, as far as is known".to_owned(),
+        },
+    ));
+    facts.push(("Bound to", said("boundTo").unwrap_or_else(|| "nothing that was declared".to_owned())));
+    if is_destroy {
+        facts.push(("Gone for ever at", said("destroyTime").unwrap_or_default()));
+    }
+    facts.into_iter().map(|(name, fact)| format!("{name:24} {fact}")).collect()
 }
 
 /// A document about what will be lost; none for a person who may destroy but not look.
@@ -193,8 +216,10 @@ mod tests {
         let daemon = Daemon::start(move |verb, _| {
             sender.send(verb.path).unwrap();
             document(match verb.path {
-                "keys describe" => {
-                    r#"{"name":"r/cryptoKeys/invoices","purpose":"MAC","destroyScheduledDuration":"2592000s"}"#
+                "keys preflight" => {
+                    r#"[{"name":"r/cryptoKeys/invoices","purpose":"MAC","state":"ENABLED","boundTo":"disk d-1",
+                         "lastUseTime":"2026-01-02T03:04:05Z","lastUsePrincipal":"user:alice",
+                         "lastUseOperation":"GenerateMac","destroyTime":"2026-02-01T03:04:05Z"}]"#
                 }
                 "keys versions list" => {
                     r#"[{"name":"r/cryptoKeys/invoices/cryptoKeyVersions/1","state":"DISABLED"},
@@ -208,14 +233,20 @@ mod tests {
 
     #[test]
     fn the_right_id_sends_and_what_is_lost_is_shown() {
+        // DST-21 STA-14
         let (daemon, verbs) = daemon();
         let (exit, out, err) = run(daemon.socket(), DESTROY, "invoices\n", true);
         assert_eq!(exit, 0, "{err}");
         assert_eq!(verbs.iter().take(3).last(), Some("keys versions destroy"));
-        assert!(
-            err.contains("2592000s") && err.contains("2        Enabled") && !err.contains("Disabled"),
-            "{err}"
-        );
+        assert!(err.contains("2        Enabled") && !err.contains("Disabled"), "{err}");
+        for fact in [
+            "Bound to                 disk d-1",
+            "Last use                 2026-01-02T03:04:05Z by user:alice (GenerateMac)",
+            "Gone for ever at         2026-02-01T03:04:05Z",
+            "can never be read again",
+        ] {
+            assert!(err.contains(fact), "{fact}: {err}");
+        }
         assert!(out.contains("Destroy scheduled"));
     }
 
@@ -225,7 +256,7 @@ mod tests {
             let (daemon, verbs) = daemon();
             let (exit, out, err) = run(daemon.socket(), DESTROY, answer, true);
             assert_eq!((exit, out.as_str()), (12, ""), "{err}");
-            assert_eq!(verbs.try_iter().collect::<Vec<_>>(), ["keys describe", "keys versions list"]);
+            assert_eq!(verbs.try_iter().collect::<Vec<_>>(), ["keys preflight", "keys versions list"]);
         }
     }
 
@@ -247,7 +278,9 @@ mod tests {
             [(Code::NotFound, "invoices\n", 4), (Code::PermissionDenied, "invoices\n", 0)]
         {
             let daemon = Daemon::start(move |verb, _| match verb.path {
-                "keys describe" => Reply::Failure(Failure { code, message: "no".into(), reason: "r".into() }),
+                "keys preflight" => {
+                    Reply::Failure(Failure { code, message: "no".into(), reason: "r".into() })
+                }
                 _ => document(r#"[{"name":"2","ok":true}]"#),
             });
             assert_eq!(run(daemon.socket(), DESTROY, input, true).0, expected);

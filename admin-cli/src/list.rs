@@ -32,6 +32,10 @@ pub fn run(call: &mut Call<'_, '_>, request: &Request, client: &mut Client) -> R
     if call.local_flag("uri") {
         call.options.format = Format::Value(vec!["name".to_owned()]);
     }
+    if asks("full") && call.options.format == Format::Table {
+        // Too much for a line: field by field, as of one that is described.
+        call.verb = Box::leak(Box::new(Verb { columns: &[], ..*call.verb }));
+    }
     // People look for what they made last; programs want an order that does not change.
     let newest_first =
         call.verb.path == "keys list" && call.options.format == Format::Table && !asks("sort-by");

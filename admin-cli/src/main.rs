@@ -84,6 +84,7 @@ const OWN: &[(&str, Handler)] = &[
     ("import-jobs wait", wait::run),
     ("events watch", watch::events),
     ("audit tail", watch::records),
+    ("metrics", watch::metrics),
     ("audit export", audit::export),
     ("audit verify", audit::verify),
     ("audit public-key", audit::public_key),

@@ -55,6 +55,20 @@ pub fn records(call: &mut Call<'_, '_>) -> Result<u8> {
     }
 }
 
+/// Prints the metrics as they are; as another format the document.
+///
+/// # Errors
+/// The daemon's.
+pub fn metrics(call: &mut Call<'_, '_>) -> Result<u8> {
+    let request = request::build(call)?;
+    let document = Client::connect(&call.options.socket)?.call(call.verb, &request)?;
+    match (&call.options.format, document.get("text").and_then(Value::as_str)) {
+        (print::Format::Table, Some(text)) => call.console.data(text.as_bytes())?,
+        _ => print::print(call, &document)?,
+    }
+    Ok(0)
+}
+
 fn set_after(request: &mut Request, after: String) {
     request.arguments.retain(|(name, _)| name != "after");
     request.arguments.push(("after".to_owned(), ArgumentValue::Text(after)));

@@ -333,6 +333,14 @@ const KEY_BATCH_COLUMNS: &[Column] = &[
     column("DESTROY TIME", "destroyTime", Form::Time),
     column("ERROR", "error.message", Form::Text),
 ];
+const PREFLIGHT_COLUMNS: &[Column] = &[
+    column("NAME", "name", Form::Id),
+    column("STATE", "state", Form::Words),
+    column("PRIMARY", "primary", Form::Id),
+    column("LAST USE", "lastUseTime", Form::Time),
+    column("BOUND TO", "boundTo", Form::Text),
+    column("DESTROY TIME", "destroyTime", Form::Time),
+];
 const LOCATION_COLUMNS: &[Column] =
     &[column("LOCATION", "locationId", Form::Text), column("HSM", "hsmAvailable", Form::Text)];
 const ALGORITHM_COLUMNS: &[Column] =
@@ -453,6 +461,24 @@ pub const VERBS: &[Verb] = &[
             arg("after", Text, "Number of the last event seen (used by the program itself)"),
             arg("once", LocalFlag, "Print what has happened since --after and stop"),
         ],
+        columns: &[],
+        confirm: Confirm::No,
+    },
+    Verb {
+        number: 7,
+        path: "metrics",
+        about: "Print what the daemon counts, in the text format of Prometheus",
+        action: "GetServiceStatus",
+        arguments: &[],
+        columns: &[],
+        confirm: Confirm::No,
+    },
+    Verb {
+        number: 8,
+        path: "config check",
+        about: "Check that a file is a configuration that the daemon would start with",
+        action: "GetServiceStatus",
+        arguments: &[must("file", File, "The file, such as /etc/claviger/clavigerd.toml")],
         columns: &[],
         confirm: Confirm::No,
     },
@@ -734,6 +760,15 @@ pub const VERBS: &[Verb] = &[
         confirm: Confirm::No,
     },
     Verb {
+        number: 38,
+        path: "keys preflight",
+        about: "Show what the destruction of keys would cost",
+        action: "GetKeyUsage",
+        arguments: &[NAMES, KEYRING, WINDOW],
+        columns: PREFLIGHT_COLUMNS,
+        confirm: Confirm::No,
+    },
+    Verb {
         number: 40,
         path: "keys versions create",
         about: "Create a version from the key's template",
@@ -845,7 +880,7 @@ pub const VERBS: &[Verb] = &[
         path: "keys versions preflight",
         about: "Show what the destruction of a version would cost",
         action: "DescribeKeyVersion",
-        arguments: &[must("version", Positional, "Version number"), KEYRING, KEY],
+        arguments: &[must("version", Positional, "Version number"), KEYRING, KEY, WINDOW],
         columns: &[],
         confirm: Confirm::No,
     },

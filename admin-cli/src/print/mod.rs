@@ -91,6 +91,7 @@ pub fn page(call: &mut Call<'_, '_>, items: &Value, first: bool, last: bool) -> 
             let start = if inner.is_empty() && !first { "" } else { start };
             format!("{start}{inner}{end}")
         }
+        Format::Table if !first && call.verb.columns.is_empty() => format!("\n{text}"),
         Format::Table | Format::Csv if !first => {
             text.split_once('\n').map_or(String::new(), |(_, rest)| rest.to_owned())
         }

@@ -93,6 +93,22 @@ pub fn key(cell: &KeyCell, now: Time) -> Value {
     ])
 }
 
+/// A key with all its versions and bindings.
+pub fn key_in_full(cell: &KeyCell, now: Time) -> Value {
+    let mut document = key(cell, now);
+    let versions: Vec<Value> =
+        cell.versions().iter().map(|version| self::version(cell, version, now)).collect();
+    let bindings: Vec<Value> = cell.record().care.bindings.iter().map(binding).collect();
+    if let Value::Object(fields) = &mut document {
+        for (name, items) in [("versions", versions), ("bindings", bindings)] {
+            if !items.is_empty() {
+                fields.insert(name.to_owned(), Value::Array(items));
+            }
+        }
+    }
+    document
+}
+
 fn pairs(pairs: &[(String, String)]) -> Value {
     Value::Object(pairs.iter().map(|(name, value)| (name.clone(), json!(value))).collect())
 }

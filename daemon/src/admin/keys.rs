@@ -10,12 +10,15 @@ use crate::error::{Error, Result};
 use crate::kms::algorithm::{Algorithm, ProtectionLevel, Purpose, quoted};
 use crate::kms::keys::{NewKey, parse_duration, parse_labels};
 use crate::kms::record::Binding;
-use crate::kms::state::Transition;
+use crate::kms::state::{Transition, VersionState};
 use crate::kms::time::Time;
 use crate::kms::upkeep::{KeyUpdate, Schedule, check_alias, check_tag};
 
 /// Time between rotations when nothing else is said: a year.
 const DEFAULT_ROTATION_MILLIS: u64 = 365 * 24 * 3600 * 1000;
+
+/// Periods that nobody is warned of: 7 to 365 days.
+const USUAL_ROTATION_MILLIS: std::ops::RangeInclusive<u64> = 7 * 24 * 3600 * 1000..=DEFAULT_ROTATION_MILLIS;
 
 /// `keys create`
 pub fn create(call: &Call<'_>) -> Result<Value> {
@@ -62,8 +65,19 @@ pub fn list(call: &Call<'_>) -> Result<Value> {
     let keys = call.daemon.catalog.keys(&token.uid);
     let sees_none = !keys.iter().any(|key| call.sees_key(&token, key));
     call.check_list(sees_none, &Target::ring(&token.ring().name))?;
-    let archived = call.args.flag("archived");
+    let (archived, full) = (call.args.flag("archived"), call.args.flag("full"));
     let parent = format!("{} {archived}", token.ring().name);
+    let shown =
+        |key: &KeyCell| if full { json::key_in_full(key, call.now) } else { json::key(key, call.now) };
+    if listing::is_by_time(call) {
+        let keys = keys.into_iter().map(|key| key.record());
+        let keys =
+            keys.filter(|key| key.care.archived == archived).map(|key| (key.create_time, key.id.clone()));
+        return listing::page_by_time(call, &parent, listing::KEY_FIELDS, keys.collect(), |id| {
+            let key = call.daemon.catalog.key_by_id(&token.uid, id)?;
+            call.sees_key(&token, &key).then(|| shown(&key))
+        });
+    }
     listing::page(call, &parent, listing::KEY_FIELDS, |after, count| {
         let mut found = Vec::new();
         let mut after = after.to_owned();
@@ -75,7 +89,7 @@ pub fn list(call: &Call<'_>) -> Result<Value> {
             let listed = keys
                 .iter()
                 .filter(|key| key.record().care.archived == archived && call.sees_key(&token, key));
-            found.extend(listed.map(|key| (key.record().id.clone(), json::key(key, call.now))));
+            found.extend(listed.map(|key| (key.record().id.clone(), shown(key))));
             if found.len() >= count {
                 break;
             }
@@ -152,7 +166,18 @@ pub fn rotation_enable(call: &Call<'_>) -> Result<Value> {
     schedule.next.get_or_insert(call.now.plus_millis(period));
     let update = KeyUpdate { schedule, ..KeyUpdate::default() };
     call.daemon.update_key(&key, None, update, call.now)?;
-    Ok(rotation(&key))
+    let mut document = rotation(&key);
+    let mut warnings = Vec::new();
+    if key.versions().iter().any(|version| version.record().import_time.is_some()) {
+        warnings.push("a version that is generated here will take the place of the imported one as primary");
+    }
+    if !USUAL_ROTATION_MILLIS.contains(&period) {
+        warnings.push("periods of 7 to 365 days are usual");
+    }
+    if !warnings.is_empty() {
+        document["warning"] = json!(warnings.join("; "));
+    }
+    Ok(document)
 }
 
 /// `keys rotation disable`
@@ -345,6 +370,46 @@ pub fn usage(call: &Call<'_>) -> Result<Value> {
         ("counts", counts.collect()),
         ("bindings", bindings(&key)),
     ]))
+}
+
+/// `keys preflight`: what the destruction of keys would cost.
+pub fn preflight(call: &Call<'_>) -> Result<Value> {
+    let about = |name: &String| {
+        let key = call.find_key(name)?.1;
+        let record = key.record();
+        let last = key
+            .versions()
+            .iter()
+            .filter_map(|version| version.usage.shown().last)
+            .max_by_key(|(time, ..)| *time);
+        let bound: Vec<_> = record
+            .care
+            .bindings
+            .iter()
+            .map(|binding| format!("{} {}", binding.product, binding.resource_id))
+            .collect();
+        let states = key.versions().into_iter().map(|version| version.state(call.now));
+        let living =
+            states.filter(|state| matches!(state, VersionState::Enabled | VersionState::Disabled)).count();
+        Ok(json::object([
+            ("name", json!(key.name)),
+            ("state", json!(json::key_state(&key, call.now))),
+            ("purpose", json!(record.purpose.name())),
+            ("primary", json!(record.primary.map(|number| key.version_name(number)))),
+            ("versionsToDestroy", json!(living)),
+            ("lastUseTime", json::time(last.map(|(time, ..)| time))),
+            ("lastUsePrincipal", json!(last.map(|(_, uid, _)| crate::audit::user_name(uid)))),
+            ("lastUseOperation", json!(last.map(|(.., used)| used))),
+            ("boundTo", json!(bound.join(", "))),
+            ("deletionProtection", json!(record.care.protection.is_some())),
+            ("importOnly", json!(record.import_only)),
+            (
+                "destroyTime",
+                json::time(Some(super::versions::destroy_time(call, record.destroy_scheduled_millis)?)),
+            ),
+        ]))
+    };
+    call.args.list("names").iter().map(about).collect()
 }
 
 /// Does something to every key that is named, and tells of each how it went.

@@ -5,8 +5,8 @@
 //! * [`names`]: resource names, short and full, to what they name
 //! * [`json`]: resources as JSON documents
 //! * [`listing`]: filter, order and pages
-//! * [`aliases`], [`audit`], [`cryptography`], [`status`], [`keyrings`], [`keys`], [`versions`], [`import_jobs`],
-//!   [`policies`], [`logins`]: the verbs
+//! * [`aliases`], [`audit`], [`cryptography`], [`status`], [`metrics`], [`keyrings`], [`keys`], [`versions`],
+//!   [`import_jobs`], [`policies`], [`logins`]: the verbs
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -34,6 +34,7 @@ pub mod keyrings;
 pub mod keys;
 pub mod listing;
 pub mod logins;
+pub mod metrics;
 pub mod names;
 pub mod policies;
 pub mod status;
@@ -65,6 +66,8 @@ const HANDLERS: &[(u16, Handler)] = &[
     (4, audit::clock_status),
     (5, audit::clock_accept),
     (6, audit::watch),
+    (7, metrics::metrics),
+    (8, status::config_check),
     (10, keyrings::create),
     (11, keyrings::list),
     (12, keyrings::describe),
@@ -87,6 +90,7 @@ const HANDLERS: &[(u16, Handler)] = &[
     (35, keys::archive),
     (36, keys::unarchive),
     (37, keys::usage),
+    (38, keys::preflight),
     (40, versions::create),
     (41, versions::list),
     (42, versions::describe),

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::Call;
-use crate::error::Result;
+use crate::config::Config;
+use crate::error::{Error, Result};
 use crate::kms::clock::{self, CLOCK};
 
 /// Version, uptime, and how much there is of what.
@@ -20,6 +21,7 @@ pub fn status(call: &Call<'_>) -> Result<Value> {
     }
     let jobs: usize = tokens.iter().map(|token| catalog.jobs(&token.uid).len()).sum();
     let (events, attempts) = call.daemon.events.counts();
+    let audit = call.daemon.audit.status();
     Ok(json!({
         "version": env!("CARGO_PKG_VERSION"),
         "opensslVersion": openssl::version::version(),
@@ -32,5 +34,22 @@ pub fn status(call: &Call<'_>) -> Result<Value> {
         "clockHeld": CLOCK.status(clock::reading()).held,
         "events": events,
         "scheduledUseAttempts": attempts,
+        "audit": {
+            "lastSequence": audit.last,
+            "lastCheckpoint": audit.last_checkpoint.map(|(number, _)| number),
+            "unlogged": audit.unlogged,
+            "broken": audit.broken,
+        },
     }))
+}
+
+/// `config check`: whether a file is a configuration that the daemon would start with.
+pub fn config_check(call: &Call<'_>) -> Result<Value> {
+    let file = call.args.bytes("file").map(|bytes| &bytes[..]).unwrap_or_default();
+    let text = std::str::from_utf8(file)
+        .map_err(|_| Error::InvalidArgument { message: "the file is no text".to_owned() })?;
+    match Config::parse(text) {
+        Ok(config) => Ok(json!({"ok": true, "stateDirectory": config.state_directory})),
+        Err(error) => Err(Error::InvalidArgument { message: format!("the configuration is wrong: {error}") }),
+    }
 }

@@ -9,6 +9,7 @@ use crate::access::action::USE_IMPORT_JOB;
 use crate::error::{Error, Result};
 use crate::kms::algorithm::Algorithm;
 use crate::kms::state::{Transition, VersionState};
+use crate::kms::time::Time;
 use crate::kms::transitions::How;
 
 /// `keys versions create`
@@ -68,6 +69,14 @@ pub fn how(call: &Call<'_>) -> Result<How> {
     })
 }
 
+/// When a destruction that begins now would happen.
+///
+/// # Errors
+/// `InvalidArgument` for days that are no number.
+pub fn destroy_time(call: &Call<'_>, window_millis: u64) -> Result<Time> {
+    Ok(call.now.plus_millis(how(call)?.window_millis.unwrap_or(window_millis)))
+}
+
 /// `keys versions preflight`: what its destruction would cost.
 pub fn preflight(call: &Call<'_>) -> Result<Value> {
     let (_, key) = call.named_key("key")?;
@@ -84,7 +93,7 @@ pub fn preflight(call: &Call<'_>) -> Result<Value> {
         ("lastUseOperation", json!(usage.last.map(|(_, _, used)| used))),
         ("bindings", json!(bindings)),
         ("protected", json!(record.care.protection.is_some())),
-        ("destroyTime", json::time(Some(call.now.plus_millis(record.destroy_scheduled_millis)))),
+        ("destroyTime", json::time(Some(destroy_time(call, record.destroy_scheduled_millis)?))),
         (
             "reimportable",
             json!(record.care.protection.is_none() && version.record().material_digest.is_some()),
