@@ -2,7 +2,7 @@
 //!
 //! * [`artefacts`] where the built things are
 //! * [`daemon`] a daemon in a directory of its own: start, kill, restart, its log
-//! * [`admin`] the CLI, its JSON and its exit codes
+//! * [`admin`] the CLI, its JSON and its exit codes; [`desk`] somebody who types it
 //! * [`harness`] what a test begins with: the test binary's daemon, a key ring, an application, a session
 //! * [`application`] the module loaded once more, which makes one more application of this process
 //! * [`raw`] the C ABI with NULL pointers, wrong lengths and wrong order; [`mechanism`], [`structure`] and
@@ -20,6 +20,7 @@ pub mod application;
 pub mod artefacts;
 pub mod attribute;
 pub mod daemon;
+pub mod desk;
 pub mod harness;
 pub mod matrix;
 pub mod mechanism;

@@ -19,6 +19,8 @@ use crate::kms::rings::new_uid;
 use crate::kms::state::Transition;
 use crate::kms::versions::tests::{Store, key, new_key, shown};
 
+mod blobs;
+
 /// A ring with an active job for each method that was asked for.
 struct Fixture {
     store: Store,
