@@ -32,7 +32,7 @@ const GROUPS: &[Group] = &[
     },
     Group {
         path: "projects",
-        about: "Who may do what in a whole project",
+        about: "Projects: who may do what in all of one; shutting one puts all under it out of reach",
         example: "claviger projects add-binding --member group:auditors --role kms.auditor",
     },
     Group {

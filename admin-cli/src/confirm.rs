@@ -74,9 +74,11 @@ pub fn ask(call: &mut Call<'_, '_>, request: &Request, client: &mut Client) -> R
         let strict = Verb { confirm: Confirm::Ask, ..*call.verb };
         asks(&strict, &call.options, call.console.interactive)?;
     }
-    if matches!(call.verb.confirm, Confirm::Ask | Confirm::AskPrimary) {
+    if matches!(call.verb.confirm, Confirm::Ask | Confirm::AskPlain | Confirm::AskPrimary) {
         call.console.say(&format!("claviger {}: {}.", call.verb.path, call.verb.about));
-        show(call, request, client)?;
+        if call.verb.confirm != Confirm::AskPlain {
+            show(call, request, client)?;
+        }
         let answer = call.console.ask("Go on (y/N)? ")?;
         return match answer.trim().to_lowercase().as_str() {
             "y" | "yes" => Ok(()),

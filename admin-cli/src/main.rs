@@ -8,7 +8,8 @@
 //! * [`request`], [`file`] arguments and files as a request
 //! * [`client`] the socket
 //! * [`confirm`] asking
-//! * [`import`], [`key_file`], [`wrap`]; [`public_key`]; [`wait`]; [`watch`]; [`list`] the verbs that do more than send
+//! * [`import`], [`key_file`], [`wrap`]; [`public_key`]; [`wait`]; [`watch`]; [`list`]; [`random`] the verbs that do
+//!   more than send
 //! * [`audit`] the audit log in a file, and whether it is whole
 //! * [`output`] bytes of an answer into files; [`completion`], [`manual`] help outside of the program
 //! * [`print`], [`outcome`], [`error`] what the person sees and the exit code
@@ -33,6 +34,7 @@ mod outcome;
 mod output;
 mod print;
 mod public_key;
+mod random;
 mod request;
 mod wait;
 mod watch;
@@ -88,6 +90,7 @@ const OWN: &[(&str, Handler)] = &[
     ("audit export", audit::export),
     ("audit verify", audit::verify),
     ("audit public-key", audit::public_key),
+    ("generate-random", random::run),
 ];
 
 fn main() -> ExitCode {

@@ -39,6 +39,10 @@ pub fn finish(call: &mut Call<'_, '_>, document: &Value) -> Result<()> {
     if wrote && call.options.format == Format::Table {
         return Ok(());
     }
+    let warning = document.get("warning").and_then(Value::as_str).filter(|_| !call.verb.columns.is_empty());
+    if let Some(warning) = warning {
+        call.console.say(&format!("claviger: warning: {warning}"));
+    }
     print::print(call, document)
 }
 

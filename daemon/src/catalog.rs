@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::generation;
 use crate::kms::algorithm::Purpose;
 use crate::kms::record::{Counters, CryptoKey, ImportJob, RingName, Uid, Version};
-use crate::kms::state::{VersionState, effective_state};
+use crate::kms::state::{VersionState, effective_state, expired_state};
 use crate::kms::time::Time;
 use crate::kms::usage::Usage;
 use crate::lock;
@@ -36,6 +36,8 @@ struct State {
     scheduled: HashMap<Uid, Scheduled>,
     scheduled_names: HashMap<String, Uid>,
     scheduled_handles: HashMap<u64, Uid>,
+    /// Projects that are shut, in order.
+    shut_projects: Vec<String>,
     /// Keys by project, location and alias.
     aliases: BTreeMap<(String, String, String), Arc<KeyCell>>,
 }
@@ -148,7 +150,8 @@ impl VersionCell {
     /// The state that holds at `now`.
     pub fn state(&self, now: Time) -> VersionState {
         let record = lock::read(&self.record);
-        effective_state(record.state, record.destroy_time, now)
+        let state = effective_state(record.state, record.destroy_time, now);
+        expired_state(state, record.expire_material_time, now)
     }
 }
 
@@ -241,6 +244,16 @@ impl Catalog {
         lock::read(&self.state).jobs.get(&(*ring, id.to_owned())).cloned()
     }
 
+    /// The import job that belongs to one key alone, by uid.
+    pub fn job_of_key(&self, ring: &Uid, key: &Uid, job: &Uid) -> Option<Arc<ImportJob>> {
+        self.jobs(ring).into_iter().find(|found| found.only_key == Some(*key) && found.uid == *job)
+    }
+
+    /// Takes an import job out.
+    pub fn remove_job(&self, job: &ImportJob) {
+        lock::write(&self.state).jobs.remove(&(job.ring, job.id.clone()));
+    }
+
     /// Adds an import job, or puts its changed record in place.
     pub fn put_job(&self, job: ImportJob) {
         lock::write(&self.state).jobs.insert((job.ring, job.id.clone()), Arc::new(job));
@@ -254,7 +267,7 @@ impl Catalog {
         range.take(limit).map(|(_, key)| key.clone()).collect()
     }
 
-    /// All versions that are scheduled for destruction.
+    /// All versions whose destruction has a time: those that are scheduled, and those with material that expires.
     pub fn scheduled(&self) -> Vec<Arc<VersionCell>> {
         lock::read(&self.state).scheduled.values().map(|scheduled| scheduled.cell.clone()).collect()
     }
@@ -290,6 +303,16 @@ impl Catalog {
         {
             state.scheduled_handles.remove(&handle);
         }
+    }
+
+    /// The projects that are shut.
+    pub fn shut_projects(&self) -> Vec<String> {
+        lock::read(&self.state).shut_projects.clone()
+    }
+
+    /// Puts the changed list of projects that are shut in place.
+    pub fn set_shut_projects(&self, ids: Vec<String>) {
+        lock::write(&self.state).shut_projects = ids;
     }
 
     /// The key with an alias in a location.

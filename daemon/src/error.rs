@@ -59,6 +59,8 @@ errors! {
     SlotIdInvalid => SLOT_ID_INVALID, NotFound, DEBUG;
     #[error("the token in this slot is not initialised")]
     TokenNotInitialized => TOKEN_NOT_RECOGNIZED, FailedPrecondition, DEBUG;
+    #[error("the project of the token is disabled")]
+    TokenShut => TOKEN_NOT_PRESENT, FailedPrecondition, INFO;
     #[error("the token is write-protected")]
     TokenWriteProtected => TOKEN_WRITE_PROTECTED, FailedPrecondition, DEBUG;
     #[error("no slot event has happened")]
@@ -205,6 +207,10 @@ errors! {
     // Key service
     #[error("{resource} does not exist")]
     NotFound { resource: String } => OBJECT_HANDLE_INVALID, NotFound, DEBUG;
+    #[error("the project {project} is disabled: projects enable opens it again")]
+    ProjectShut { project: String } => TOKEN_NOT_PRESENT, FailedPrecondition, INFO;
+    #[error("{resource} belongs to {service}, which alone may do this")]
+    Managed { resource: String, service: String } => ACTION_PROHIBITED, FailedPrecondition, INFO;
     #[error("{resource} already exists")]
     AlreadyExists { resource: String } => ATTRIBUTE_VALUE_INVALID, AlreadyExists, DEBUG;
     #[error("{resource} is protected from deletion: {reason}")]

@@ -108,7 +108,7 @@ fn open(config: &Config) -> Result<Arc<Daemon>, String> {
     let leapt = Daemon::start_clock(&records, &config.kms).map_err(failed)?;
     let audit =
         Daemon::open_audit(&records, &directory.join("audit"), config.audit.clone()).map_err(failed)?;
-    let daemon = Daemon::with(records, &root, config.kms.clone(), audit).map_err(failed)?;
+    let daemon = Daemon::with(records, root, config.kms.clone(), audit).map_err(failed)?;
     daemon.audit.start().map_err(|error| format!("no thread for the audit log: {error}"))?;
     daemon.access.configure(config.access.clone());
     daemon.start_hook(&config.kms);

@@ -33,7 +33,7 @@ impl Daemon {
     }
 }
 
-/// `CK_SLOT_INFO`; every slot holds a token, if only an uninitialised one.
+/// `CK_SLOT_INFO`; every slot holds a token, if only an uninitialised one, unless its project is shut.
 pub fn slot_info(token: Option<&Token>) -> SlotInfo {
     let description = match token {
         Some(token) => format!("Claviger key ring {}", token.ring().name.id),
@@ -42,7 +42,7 @@ pub fn slot_info(token: Option<&Token>) -> SlotInfo {
     SlotInfo {
         description,
         manufacturer: MANUFACTURER.to_owned(),
-        flags: slot::TOKEN_PRESENT,
+        flags: if token.is_some_and(Token::is_shut) { 0 } else { slot::TOKEN_PRESENT },
         hardware_version: version(),
         firmware_version: version(),
     }

@@ -3,7 +3,7 @@
 use std::collections::hash_map::{Entry, RandomState};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::BuildHasher;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::Instant;
 
@@ -25,6 +25,8 @@ pub struct Token {
     pub uid: Uid,
     /// Its slot.
     pub slot: u64,
+    /// Its project is shut: applications see a slot without a token.
+    shut: AtomicBool,
     ring: RwLock<Arc<KeyRing>>,
     objects: RwLock<ObjectIndex>,
     /// Rises with every change to the ring or its objects.
@@ -39,11 +41,23 @@ impl Token {
         Token {
             uid: ring.uid,
             slot: ring.slot,
+            shut: AtomicBool::new(false),
             ring: RwLock::new(Arc::new(ring)),
             objects: RwLock::default(),
             generation: AtomicU64::new(0),
             wrong_pins: Default::default(),
         }
+    }
+
+    /// Notes that its project is shut, or open again.
+    pub fn set_shut(&self, shut: bool) {
+        self.shut.store(shut, Ordering::Release);
+        self.changed();
+    }
+
+    /// True while its project is shut.
+    pub fn is_shut(&self) -> bool {
+        self.shut.load(Ordering::Acquire)
     }
 
     /// The ring as it is now.

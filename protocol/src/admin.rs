@@ -202,8 +202,10 @@ pub enum Confirm {
     No,
     /// Asks to type the key's id after showing what will be lost.
     TypeName,
-    /// Asks yes or no.
+    /// Asks yes or no, after showing what it knows of the keys.
     Ask,
+    /// Asks yes or no about what is no key.
+    AskPlain,
     /// Asks yes or no when there are several, or when the one is a primary version.
     AskPrimary,
 }
@@ -341,8 +343,13 @@ const PREFLIGHT_COLUMNS: &[Column] = &[
     column("BOUND TO", "boundTo", Form::Text),
     column("DESTROY TIME", "destroyTime", Form::Time),
 ];
-const LOCATION_COLUMNS: &[Column] =
-    &[column("LOCATION", "locationId", Form::Text), column("HSM", "hsmAvailable", Form::Text)];
+const LOCATION_COLUMNS: &[Column] = &[
+    column("LOCATION", "locationId", Form::Text),
+    column("HSM", "hsmAvailable", Form::Text),
+    column("EKM", "ekmAvailable", Form::Text),
+];
+const PROJECT_COLUMNS: &[Column] =
+    &[column("PROJECT", "name", Form::Id), column("STATE", "state", Form::Words)];
 const ALGORITHM_COLUMNS: &[Column] =
     &[column("ALGORITHM", "name", Form::Text), column("PURPOSE", "purpose", Form::Text)];
 const ROTATION_COLUMNS: &[Column] = &[
@@ -483,6 +490,33 @@ pub const VERBS: &[Verb] = &[
         confirm: Confirm::No,
     },
     Verb {
+        number: 110,
+        path: "projects list",
+        about: "List the projects, and whether they are disabled",
+        action: "ListProjects",
+        arguments: &[],
+        columns: PROJECT_COLUMNS,
+        confirm: Confirm::No,
+    },
+    Verb {
+        number: 111,
+        path: "projects disable",
+        about: "Shut a project: nothing under it can be reached until it is enabled, and nothing is lost",
+        action: "DisableProject",
+        arguments: &[must("name", Positional, "Project")],
+        columns: PROJECT_COLUMNS,
+        confirm: Confirm::AskPlain,
+    },
+    Verb {
+        number: 112,
+        path: "projects enable",
+        about: "Open a project again",
+        action: "EnableProject",
+        arguments: &[must("name", Positional, "Project")],
+        columns: PROJECT_COLUMNS,
+        confirm: Confirm::No,
+    },
+    Verb {
         number: 10,
         path: "keyrings create",
         about: "Create a key ring, which PKCS#11 applications see as a token",
@@ -550,9 +584,14 @@ pub const VERBS: &[Verb] = &[
             must(
                 "purpose",
                 Text,
-                "encryption, asymmetric-signing, asymmetric-encryption, raw-encryption or mac",
+                "encryption, asymmetric-signing, asymmetric-encryption, raw-encryption or mac; or what another \
+                 cloud calls it, such as SIGN/VERIFY",
             ),
-            arg("default-algorithm", Text, "Algorithm of its versions, such as ec-sign-p256-sha256"),
+            arg(
+                "default-algorithm",
+                Text,
+                "Algorithm of its versions, such as ec-sign-p256-sha256, or another cloud's key spec, such as EC_P256",
+            ),
             PROTECTION_LEVEL,
             arg("skip-initial-version-creation", Flag, "Create the key without a version"),
             arg("import-only", Flag, "Only imported versions; needs --skip-initial-version-creation"),
@@ -566,6 +605,12 @@ pub const VERBS: &[Verb] = &[
             arg("description", Text, "What the key is for, at most 8192 bytes"),
             arg("display-name", Text, "A name for people"),
             arg("alias", Text, "Another name: alias/NAME"),
+            arg("default", Flag, "The location's one default key, which alias/default names"),
+            arg(
+                "managed-by",
+                Text,
+                "The service whose key it is, uid:N or user:NAME: nobody else ends or tags it",
+            ),
             arg("deletion-protection", Flag, "Nothing destroys it until keys unprotect"),
             arg("rotation-period", Text, "Time between rotations, such as 90d"),
             arg("next-rotation-time", Text, "First rotation: a time (RFC 3339) or +30d"),
@@ -619,6 +664,7 @@ pub const VERBS: &[Verb] = &[
             arg("clear-labels", Flag, "Remove all labels"),
             arg("description", Text, "What the key is for"),
             arg("display-name", Text, "A name for people"),
+            arg("managed-by", Text, "The service whose key it is, uid:N or user:NAME; none for nobody"),
             ETAG,
         ],
         columns: KEY_COLUMNS,
@@ -964,6 +1010,8 @@ pub const VERBS: &[Verb] = &[
             RING,
             must("import-method", Choice(IMPORT_METHODS), "How the material is wrapped"),
             must("protection-level", Choice(&["software", "hsm"]), "Level of the keys to import"),
+            arg("allowed-algorithms", Text, "Only keys of these algorithms: algorithm,algorithm"),
+            arg("max-uses", Text, "How many imports it serves (default any number)"),
         ],
         columns: IMPORT_JOB_COLUMNS,
         confirm: Confirm::No,
@@ -994,6 +1042,47 @@ pub const VERBS: &[Verb] = &[
         arguments: &[must("name", Positional, "Import job"), RING],
         columns: IMPORT_JOB_COLUMNS,
         confirm: Confirm::No,
+    },
+    Verb {
+        number: 64,
+        path: "keys get-parameters-for-import",
+        about: "Make a wrapping key and a token for one import into a symmetric key, for a day",
+        action: "GetParametersForImport",
+        arguments: &[
+            NAME,
+            KEYRING,
+            arg(
+                "wrapping-algorithm",
+                Choice(&["rsaes-oaep-sha-256", "rsaes-oaep-sha-1"]),
+                "How the material is wrapped, with RSA-2048 (default rsaes-oaep-sha-256)",
+            ),
+        ],
+        columns: &[],
+        confirm: Confirm::No,
+    },
+    Verb {
+        number: 65,
+        path: "keys import-key-material",
+        about: "Import material into version 1 of a key by its import token, and have it encrypt",
+        action: "ImportKeyMaterial",
+        arguments: &[
+            NAME,
+            KEYRING,
+            must("import-token", Text, "Token that get-parameters-for-import gave"),
+            must("wrapped-key-file", File, "Material, wrapped with the public key that came with the token"),
+            arg("valid-to", Text, "When the material goes: a time (RFC 3339) or +30d (default never)"),
+        ],
+        columns: VERSION_COLUMNS,
+        confirm: Confirm::No,
+    },
+    Verb {
+        number: 66,
+        path: "keys delete-imported-key-material",
+        about: "Destroy imported material at once; the same material may be imported again",
+        action: "DeleteImportedKeyMaterial",
+        arguments: &[NAME, KEYRING],
+        columns: KEY_COLUMNS,
+        confirm: Confirm::Ask,
     },
     Verb {
         number: 70,
@@ -1144,6 +1233,7 @@ pub const VERBS: &[Verb] = &[
             arg("destination-context", Text, "Encryption context of the new ciphertext"),
             arg("output-file", Output("ciphertext"), "Write the new ciphertext here"),
             BASE64,
+            SKIP_INTEGRITY,
         ],
         columns: &[],
         confirm: Confirm::No,
@@ -1170,6 +1260,7 @@ pub const VERBS: &[Verb] = &[
                 "Write the data key, wrapped with the public key, here",
             ),
             BASE64,
+            SKIP_INTEGRITY,
         ],
         columns: &[],
         confirm: Confirm::No,
@@ -1207,6 +1298,7 @@ pub const VERBS: &[Verb] = &[
             arg("digest-file", File, "The digest itself"),
             must("signature-file", File, "Signature"),
             BASE64,
+            SKIP_INTEGRITY,
         ],
         columns: &[],
         confirm: Confirm::No,
@@ -1223,6 +1315,7 @@ pub const VERBS: &[Verb] = &[
             must("plaintext-file", File, "Plaintext"),
             arg("ciphertext-file", Output("ciphertext"), "Write the ciphertext here"),
             BASE64,
+            SKIP_INTEGRITY,
         ],
         columns: &[],
         confirm: Confirm::No,

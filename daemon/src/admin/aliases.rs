@@ -7,13 +7,18 @@ use serde_json::{Value, json};
 use super::{Call, json, listing};
 use crate::access::Target;
 use crate::catalog::KeyCell;
-use crate::error::Result;
-use crate::kms::upkeep::{alias_name, check_alias};
+use crate::error::{Error, Result};
+use crate::kms::upkeep::{DEFAULT_ALIAS, alias_name, check_alias, check_managed};
 
 /// `aliases create`
 pub fn create(call: &Call<'_>) -> Result<Value> {
     let (token, key) = call.named_key("key")?;
     let id = call.args.required("alias")?;
+    if id == DEFAULT_ALIAS {
+        let message = format!("{id} is for the key that is created with default");
+        return Err(Error::InvalidArgument { message });
+    }
+    check_managed(&key.name, &key.record(), &call.principal())?;
     call.daemon.create_alias(&token, &key, id, call.now)?;
     show(call, id, &key)
 }
@@ -23,6 +28,8 @@ pub fn update(call: &Call<'_>) -> Result<Value> {
     let (token, key) = call.named_key("key")?;
     let id = call.args.required("alias")?;
     authorise(call, id)?;
+    check_managed(&key.name, &key.record(), &call.principal())?;
+    check_holder(call, id)?;
     call.daemon.update_alias(&token, &key, id, call.now)?;
     show(call, id, &key)
 }
@@ -32,6 +39,7 @@ pub fn delete(call: &Call<'_>) -> Result<Value> {
     let (project, location) = call.place()?;
     let id = call.args.required("alias")?;
     authorise(call, id)?;
+    check_holder(call, id)?;
     call.daemon.delete_alias(&project, &location, id)?;
     Ok(json!({"name": alias_name(&project, &location, id)}))
 }
@@ -71,6 +79,15 @@ fn authorise(call: &Call<'_>, id: &str) -> Result<()> {
             target.names.insert(0, alias_name(&project, &location, id));
             Err(call.missing(&target))
         }
+    }
+}
+
+/// Judges whether an alias may be taken from the key that has it.
+fn check_holder(call: &Call<'_>, id: &str) -> Result<()> {
+    let (project, location) = call.place()?;
+    match call.daemon.catalog.key_by_alias(&project, &location, id) {
+        Some(key) => check_managed(&key.name, &key.record(), &call.principal()),
+        None => Ok(()),
     }
 }
 

@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::events::Name;
 use crate::kms::algorithm::{ALGORITHMS, Purpose};
 use crate::kms::clock::{self, CLOCK};
+use crate::kms::settings::Location;
 
 /// Records of a list when nothing else is asked for.
 const PAGE: usize = 50;
@@ -122,12 +123,23 @@ pub fn clock_accept(call: &Call<'_>) -> Result<Value> {
 
 /// `locations list`
 pub fn locations(call: &Call<'_>) -> Result<Value> {
-    let (project, _) = call.place()?;
-    let locations = call.daemon.settings.locations.iter().map(|location| {
+    let project = call.project()?;
+    let mut known = call.daemon.settings.locations.clone();
+    // Where every location exists, those with a key ring are listed.
+    for token in call.daemon.catalog.tokens() {
+        let name = token.ring().name.clone();
+        if name.project == project && known.iter().all(|known| known.id != name.location) {
+            known.push(Location::new(&name.location));
+        }
+    }
+    known.sort_by(|one, two| one.id.cmp(&two.id));
+    let locations = known.iter().map(|location| {
         json!({
-            "name": format!("projects/{project}/locations/{location}"),
-            "locationId": location,
-            "hsmAvailable": true,
+            "name": format!("projects/{project}/locations/{}", location.id),
+            "locationId": location.id,
+            "hsmAvailable": location.hsm_available,
+            // External key managers are not offered anywhere.
+            "ekmAvailable": false,
         })
     });
     Ok(locations.collect())

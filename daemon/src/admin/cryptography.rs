@@ -130,12 +130,15 @@ pub fn raw_encrypt(call: &Call<'_>) -> Result<Value> {
     let (key, version) = call.key_and_version()?;
     let (plaintext, checked) = call.input("plaintext-file")?;
     let (aad, aad_checked) = call.aad("additional-authenticated-data-file", "context")?;
-    let iv = call.args.checked_bytes("initialization-vector-file")?.map(|(iv, _)| &iv[..]);
+    let given = call.args.checked_bytes("initialization-vector-file")?;
+    let iv_checked = given.is_some_and(|(_, checked)| checked);
+    let iv = given.map(|(iv, _)| &iv[..]);
     let (iv, text) = call.daemon.raw_encrypt(&key, &version, plaintext, &aad, iv, &call.caller())?;
-    Ok(Document::of(&version)
-        .bytes("ciphertext", &text)
-        .bytes("initializationVector", &iv)
-        .verified(&[("Plaintext", checked), ("AdditionalAuthenticatedData", aad_checked)]))
+    Ok(Document::of(&version).bytes("ciphertext", &text).bytes("initializationVector", &iv).verified(&[
+        ("Plaintext", checked),
+        ("AdditionalAuthenticatedData", aad_checked),
+        ("InitializationVector", iv_checked),
+    ]))
 }
 
 /// `raw-decrypt`
@@ -143,19 +146,22 @@ pub fn raw_decrypt(call: &Call<'_>) -> Result<Value> {
     let (key, version) = call.key_and_version()?;
     let (text, checked) = call.input("ciphertext-file")?;
     let (aad, aad_checked) = call.aad("additional-authenticated-data-file", "context")?;
-    let (iv, _) = call.input("initialization-vector-file")?;
+    let (iv, iv_checked) = call.input("initialization-vector-file")?;
     let tag = call.args.number("tag-length")?.filter(|length| *length != 0).unwrap_or(16);
     let plain = call.daemon.raw_decrypt(&key, &version, text, &aad, iv, tag, &call.caller())?;
-    Ok(Document::of(&version)
-        .bytes("plaintext", &plain)
-        .verified(&[("Ciphertext", checked), ("AdditionalAuthenticatedData", aad_checked)]))
+    Ok(Document::of(&version).bytes("plaintext", &plain).verified(&[
+        ("Ciphertext", checked),
+        ("AdditionalAuthenticatedData", aad_checked),
+        ("InitializationVector", iv_checked),
+    ]))
 }
 
 /// `reencrypt`
 pub fn reencrypt(call: &Call<'_>) -> Result<Value> {
     let (text, checked) = call.input("ciphertext-file")?;
-    let (old_aad, _) = call.aad("source-additional-authenticated-data-file", "source-context")?;
-    let (new_aad, _) = call.aad("destination-additional-authenticated-data-file", "destination-context")?;
+    let (old_aad, old_checked) = call.aad("source-additional-authenticated-data-file", "source-context")?;
+    let (new_aad, new_checked) =
+        call.aad("destination-additional-authenticated-data-file", "destination-context")?;
     call.authorise_ciphertext("Decrypt", text)?;
     let (source, plaintext) = call.daemon.decrypt(None, text, &old_aad, &call.caller())?;
     let missing = || Error::Internal { detail: format!("{} has no key", source.name) };
@@ -177,7 +183,11 @@ pub fn reencrypt(call: &Call<'_>) -> Result<Value> {
     let mut document = Document::of(&version).bytes("ciphertext", &output);
     document.set("sourceName", json!(source.name));
     document.set("reEncrypted", json!(!is_current));
-    Ok(document.verified(&[("Ciphertext", checked)]))
+    Ok(document.verified(&[
+        ("Ciphertext", checked),
+        ("SourceAdditionalAuthenticatedData", old_checked),
+        ("DestinationAdditionalAuthenticatedData", new_checked),
+    ]))
 }
 
 /// `generate-data-key`
@@ -190,7 +200,7 @@ pub fn generate_data_key(call: &Call<'_>) -> Result<Value> {
         (Some("aes-128" | "sm4"), None) => 16,
         (_, None) => 32,
     };
-    let (aad, _) = call.aad("additional-authenticated-data-file", "context")?;
+    let (aad, aad_checked) = call.aad("additional-authenticated-data-file", "context")?;
     let made = call.daemon.generate_data_key(&key, length, &aad, &call.caller())?;
     let mut document = Document::of(&made.version).bytes("ciphertext", &made.ciphertext);
     let wrapped =
@@ -200,7 +210,17 @@ pub fn generate_data_key(call: &Call<'_>) -> Result<Value> {
     } else if !args.flag("without-plaintext") {
         document = document.bytes("plaintext", &made.plaintext);
     }
-    Ok(Value::Object(document.0))
+    Ok(document.verified(&[("AdditionalAuthenticatedData", aad_checked)]))
+}
+
+impl Message<'_> {
+    /// What its checksum is called.
+    fn kind(&self) -> &'static str {
+        match self {
+            Message::Data(_) => "Data",
+            Message::Digest(_) => "Digest",
+        }
+    }
 }
 
 impl Call<'_> {
@@ -223,19 +243,18 @@ pub fn asymmetric_sign(call: &Call<'_>) -> Result<Value> {
     let (key, version) = call.key_and_version()?;
     let (message, checked) = call.message(&version)?;
     let signature = call.daemon.asymmetric_sign(&key, &version, &message, &call.caller())?;
-    let input = if matches!(message, Message::Digest(_)) { "Digest" } else { "Data" };
-    Ok(Document::of(&version).bytes("signature", &signature).verified(&[(input, checked)]))
+    Ok(Document::of(&version).bytes("signature", &signature).verified(&[(message.kind(), checked)]))
 }
 
 /// `asymmetric-verify`
 pub fn asymmetric_verify(call: &Call<'_>) -> Result<Value> {
     let (key, version) = call.key_and_version()?;
     let (message, checked) = call.message(&version)?;
-    let (signature, _) = call.input("signature-file")?;
+    let (signature, signature_checked) = call.input("signature-file")?;
     let success = call.daemon.asymmetric_verify(&key, &version, &message, signature, &call.caller())?;
     let mut document = Document::of(&version);
     document.set("success", json!(success));
-    Ok(document.verified(&[("Data", checked)]))
+    Ok(document.verified(&[(message.kind(), checked), ("Signature", signature_checked)]))
 }
 
 /// `asymmetric-encrypt`

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{Call, json, listing};
 use crate::access::Target;
 use crate::error::{Error, Result};
-use crate::kms::algorithm::ProtectionLevel;
+use crate::kms::algorithm::{Algorithm, ProtectionLevel};
 use crate::kms::import::{ImportMethod, NewImportJob, effective_state, job_name};
 use crate::kms::record::ImportJob;
 use crate::kms::state::ImportJobState;
@@ -21,10 +21,13 @@ const MAX_WAIT: Duration = Duration::from_secs(120);
 /// `import-jobs create`
 pub fn create(call: &Call<'_>) -> Result<Value> {
     let token = call.ring("keyring")?;
+    let allowed = call.args.text("allowed-algorithms").into_iter().flat_map(|text| text.split(','));
     let new = NewImportJob {
         id: call.job_id(&token, "name")?,
         method: ImportMethod::parse(call.args.required("import-method")?)?,
         protection_level: ProtectionLevel::parse(call.args.required("protection-level")?)?,
+        allowed_algorithms: allowed.map(Algorithm::parse).collect::<Result<_>>()?,
+        max_uses: call.args.number("max-uses")?,
     };
     let job = call.daemon.create_import_job_by(&token, new, Some(call.peer.uid))?;
     json::job(&token, &job, call.now)
@@ -43,7 +46,8 @@ pub fn list(call: &Call<'_>) -> Result<Value> {
     let parent = ring.to_string();
     listing::page(call, &parent, listing::JOB_FIELDS, |after, count| {
         let jobs = call.daemon.catalog.jobs(&token.uid);
-        let behind = jobs.iter().filter(|job| job.id.as_str() > after && sees(job)).take(count);
+        let own = jobs.iter().filter(|job| job.only_key.is_none());
+        let behind = own.filter(|job| job.id.as_str() > after && sees(job)).take(count);
         // A public key that cannot be shown is left out; describe says why.
         behind.filter_map(|job| Some((job.id.clone(), json::job(&token, job, call.now).ok()?))).collect()
     })

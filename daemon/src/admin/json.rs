@@ -12,6 +12,7 @@ use crate::kms::import::{effective_state, job_name, reimport_eligible};
 use crate::kms::record::{Binding, FindVersions, ImportJob, P11Destroy, P11Reinit, Profile};
 use crate::kms::state::{ImportJobState, VersionState};
 use crate::kms::time::Time;
+use crate::kms::upkeep::DEFAULT_ALIAS;
 use crate::token::Token;
 
 /// Token profiles by the words of the command line.
@@ -80,6 +81,8 @@ pub fn key(cell: &KeyCell, now: Time) -> Value {
         ("displayName", json!(key.care.display_name)),
         ("description", json!(key.description)),
         ("aliases", key.care.aliases.iter().map(|alias| json!(alias.id)).collect()),
+        ("defaultForLocation", json!(key.care.aliases.iter().any(|alias| alias.id == DEFAULT_ALIAS))),
+        ("managedBy", json!(key.care.managed_by)),
         ("deletionProtection", json!(key.care.protection.is_some())),
         ("deletionProtectionReason", json!(key.care.protection)),
         ("archived", json!(key.care.archived)),
@@ -135,7 +138,9 @@ pub fn key_state(cell: &KeyCell, now: Time) -> &'static str {
     if key.care.archived {
         return "ARCHIVED";
     }
-    let awaits_import = states.is_empty() && key.import_only;
+    // A version that failed to come in holds nothing.
+    let holds_none = states.iter().all(|state| *state == VersionState::ImportFailed);
+    let awaits_import = holds_none && key.import_only;
     if states.contains(&VersionState::Enabled) {
         "ENABLED"
     } else if states.contains(&VersionState::Disabled) {
@@ -167,6 +172,7 @@ pub fn version(key: &KeyCell, cell: &VersionCell, now: Time) -> Value {
         ("materialErasedTime", only_in(VersionState::Destroyed, time(record.destroy_event_time))),
         ("importJob", json!(record.import_job)),
         ("importTime", time(record.import_time)),
+        ("expireMaterialTime", time(record.expire_material_time)),
         (
             "importFailureReason",
             only_in(
@@ -227,6 +233,12 @@ pub fn job(token: &Token, job: &ImportJob, now: Time) -> Result<Value> {
         ("expireTime", time(Some(job.expire_time))),
         ("expireEventTime", time(job.expire_event_time)),
         ("publicKey", public_key),
+        (
+            "allowedAlgorithms",
+            job.allowed_algorithms.iter().map(|algorithm| json!(algorithm.name())).collect(),
+        ),
+        ("maxUses", json!(job.max_uses)),
+        ("uses", json!(job.uses)),
         ("etag", etag(job.etag)),
     ]))
 }
@@ -270,7 +282,11 @@ fn etag(number: u64) -> Value {
     json!(number.to_string())
 }
 
-fn pem(der: &[u8]) -> Result<String> {
+/// A public key as PEM. `der` is `SubjectPublicKeyInfo`.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn pem(der: &[u8]) -> Result<String> {
     let pem = PKey::public_key_from_der(der)?.public_key_to_pem()?;
     String::from_utf8(pem).map_err(|_| Error::Internal { detail: "PEM that is no text".to_owned() })
 }

@@ -7,12 +7,13 @@ use super::{Call, json, listing, names};
 use crate::access::Target;
 use crate::catalog::KeyCell;
 use crate::error::{Error, Result};
-use crate::kms::algorithm::{Algorithm, ProtectionLevel, Purpose, quoted};
+use crate::kms::algorithm::{ProtectionLevel, Purpose, quoted};
 use crate::kms::keys::{NewKey, parse_duration, parse_labels};
 use crate::kms::record::Binding;
+use crate::kms::spec;
 use crate::kms::state::{Transition, VersionState};
 use crate::kms::time::Time;
-use crate::kms::upkeep::{KeyUpdate, Schedule, check_alias, check_tag};
+use crate::kms::upkeep::{DEFAULT_ALIAS, KeyUpdate, Schedule, check_alias, check_managed, check_tag};
 
 /// Time between rotations when nothing else is said: a year.
 const DEFAULT_ROTATION_MILLIS: u64 = 365 * 24 * 3600 * 1000;
@@ -26,18 +27,27 @@ pub fn create(call: &Call<'_>) -> Result<Value> {
     let token = call.ring("keyring")?;
     let level = args.text("protection-level").map(ProtectionLevel::parse).transpose()?;
     let tags = args.text("tags").map(parse_tags).transpose()?.unwrap_or_default();
-    let alias = args.text("alias");
-    if let Some(alias) = alias {
+    let (purpose, algorithm) = spec::template(args.required("purpose")?, args.text("default-algorithm"))?;
+    let is_default = args.flag("default");
+    if is_default && purpose != Purpose::EncryptDecrypt {
+        return refuse("the default key of a location encrypts: its purpose is encryption".to_owned());
+    }
+    let aliases: Vec<&str> =
+        args.text("alias").into_iter().chain(is_default.then_some(DEFAULT_ALIAS)).collect();
+    if args.text("alias") == Some(DEFAULT_ALIAS) {
+        return refuse(format!("{DEFAULT_ALIAS} is for the key that is created with default"));
+    }
+    for alias in &aliases {
         check_alias(alias)?;
         let place = token.ring().name.clone();
         if call.daemon.catalog.key_by_alias(&place.project, &place.location, alias).is_some() {
-            return Err(Error::AlreadyExists { resource: alias.to_owned() });
+            return Err(Error::AlreadyExists { resource: (*alias).to_owned() });
         }
     }
     let new = NewKey {
         id: call.key_id(&token, "name")?,
-        purpose: Purpose::parse(args.required("purpose")?)?,
-        algorithm: args.text("default-algorithm").map(Algorithm::parse).transpose()?,
+        purpose,
+        algorithm,
         protection_level: level.unwrap_or(ProtectionLevel::Software),
         skip_initial_version: args.flag("skip-initial-version-creation"),
         import_only: args.flag("import-only"),
@@ -48,12 +58,13 @@ pub fn create(call: &Call<'_>) -> Result<Value> {
             display_name: args.text("display-name").unwrap_or_default().to_owned(),
             tags,
             protection: args.flag("deletion-protection").then(String::new),
+            managed_by: args.text("managed-by").unwrap_or_default().to_owned(),
             ..Default::default()
         },
         schedule: schedule(call)?,
     };
     let key = call.daemon.create_key_by(&token, new, Some(call.peer.uid))?;
-    if let Some(alias) = alias {
+    for alias in aliases {
         call.daemon.create_alias(&token, &key, alias, call.now)?;
     }
     Ok(json::key(&key, call.now))
@@ -114,12 +125,16 @@ pub fn update(call: &Call<'_>) -> Result<Value> {
         args.text(name).into_iter().flat_map(|text| text.split(',')).map(str::to_owned).collect()
     };
     let update = KeyUpdate {
-        algorithm: args.text("default-algorithm").map(Algorithm::parse).transpose()?,
+        algorithm: args
+            .text("default-algorithm")
+            .map(|text| spec::algorithm(text, key.record().purpose))
+            .transpose()?,
         set_labels: args.text("update-labels").map(parse_labels).transpose()?.unwrap_or_default(),
         remove_labels: words("remove-labels"),
         clear_labels: args.flag("clear-labels"),
         description: args.text("description").map(str::to_owned),
         display_name: args.text("display-name").map(str::to_owned),
+        managed_by: args.text("managed-by").map(|text| if text == "none" { "" } else { text }.to_owned()),
         schedule: schedule(call)?,
         primary: args.text("primary-version").map(|text| names::version_number(&key, text)).transpose()?,
     };
@@ -132,6 +147,7 @@ pub fn update(call: &Call<'_>) -> Result<Value> {
         "remove-labels",
         "description",
         "display-name",
+        "managed-by",
     ];
     let is_empty = fields.iter().all(|field| args.text(field).is_none())
         && !args.flag("clear-labels")
@@ -203,6 +219,12 @@ fn rotation(key: &KeyCell) -> Value {
         ("lastRotationTime", json::time(care.last_rotation_time)),
     ]);
     document["enabled"] = json!(care.next_rotation_time.is_some());
+    let has_imported = key.versions().iter().any(|version| version.record().import_time.is_some());
+    if has_imported && care.next_rotation_time.is_some() {
+        document["warning"] = json!(
+            "the next rotation makes a generated version the primary one in place of imported material"
+        );
+    }
     document
 }
 
@@ -289,6 +311,7 @@ pub fn tags_set(call: &Call<'_>) -> Result<Value> {
         check_tag(name, value)?;
     }
     each(call, |key| {
+        check_managed(&key.name, &key.record(), &call.principal())?;
         call.daemon.set_tags(key, &tags)?;
         Ok(json!({"state": json::key_state(key, call.now)}))
     })
@@ -298,6 +321,7 @@ pub fn tags_set(call: &Call<'_>) -> Result<Value> {
 pub fn tags_unset(call: &Call<'_>) -> Result<Value> {
     let names: Vec<String> = call.args.required("tags")?.split(',').map(str::to_owned).collect();
     each(call, |key| {
+        check_managed(&key.name, &key.record(), &call.principal())?;
         call.daemon.unset_tags(key, &names)?;
         Ok(json!({"state": json::key_state(key, call.now)}))
     })

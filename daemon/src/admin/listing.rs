@@ -55,6 +55,8 @@ pub const KEY_FIELDS: &[&str] = &[
     "displayName",
     "description",
     "aliases",
+    "defaultForLocation",
+    "managedBy",
     "deletionProtection",
     "archived",
     "rotationPeriod",
@@ -78,6 +80,7 @@ pub const VERSION_FIELDS: &[&str] = &[
     "destroyEventTime",
     "importJob",
     "importTime",
+    "expireMaterialTime",
     "importFailureReason",
     "reimportEligible",
     "etag",
@@ -93,6 +96,9 @@ pub const JOB_FIELDS: &[&str] = &[
     "generateTime",
     "expireTime",
     "expireEventTime",
+    "allowedAlgorithms",
+    "maxUses",
+    "uses",
     "etag",
 ];
 /// Fields of an alias; the same.

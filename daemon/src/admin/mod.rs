@@ -6,7 +6,7 @@
 //! * [`json`]: resources as JSON documents
 //! * [`listing`]: filter, order and pages
 //! * [`aliases`], [`audit`], [`cryptography`], [`status`], [`metrics`], [`keyrings`], [`keys`], [`versions`],
-//!   [`import_jobs`], [`policies`], [`logins`]: the verbs
+//!   [`import_jobs`], [`import_material`], [`projects`], [`policies`], [`logins`]: the verbs
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -29,6 +29,7 @@ pub mod audit;
 pub mod authorise;
 pub mod cryptography;
 pub mod import_jobs;
+pub mod import_material;
 pub mod json;
 pub mod keyrings;
 pub mod keys;
@@ -37,6 +38,7 @@ pub mod logins;
 pub mod metrics;
 pub mod names;
 pub mod policies;
+pub mod projects;
 pub mod status;
 pub mod versions;
 
@@ -68,6 +70,9 @@ const HANDLERS: &[(u16, Handler)] = &[
     (6, audit::watch),
     (7, metrics::metrics),
     (8, status::config_check),
+    (110, projects::list),
+    (111, projects::disable),
+    (112, projects::enable),
     (10, keyrings::create),
     (11, keyrings::list),
     (12, keyrings::describe),
@@ -111,6 +116,9 @@ const HANDLERS: &[(u16, Handler)] = &[
     (61, import_jobs::list),
     (62, import_jobs::describe),
     (63, import_jobs::wait),
+    (64, import_material::parameters),
+    (65, import_material::import),
+    (66, import_material::delete),
     (70, aliases::create),
     (71, aliases::update),
     (72, aliases::delete),
@@ -336,7 +344,8 @@ fn carry_out(daemon: &Arc<Daemon>, identity: &Arc<Identity>, verb: &Verb, reques
     let action = authorise::action_of(verb, &args);
     let call = Call { daemon, peer: &identity.peer, identity, action, args, now: Time::now() };
     if authorise::is_about_project(verb) {
-        call.authorise(action, &Target::project(&call.place()?.0))?;
+        // One that is shut too: its audit records are read, and it is opened again.
+        call.authorise(action, &Target::project(call.project_id()?))?;
     }
     handler(&call)
 }

@@ -15,8 +15,6 @@ use super::Call;
 
 /// Project of names that give none.
 const DEFAULT_PROJECT: &str = "local";
-/// Location of names that give none.
-const DEFAULT_LOCATION: &str = "global";
 /// Longest project or location, in characters.
 const MAX_CHARS: usize = 63;
 
@@ -37,13 +35,14 @@ impl Call<'_> {
             Some([project, location, id]) => ring(project, location, id),
             _ => RingName {
                 project: scope("project", DEFAULT_PROJECT),
-                location: scope("location", DEFAULT_LOCATION),
+                location: scope("location", self.daemon.settings.default_location()),
                 id: text.to_owned(),
             },
         };
         check_project(&name.project)?;
         check_location(&name.location)?;
         self.check_location_exists(&name.location)?;
+        self.daemon.check_project_open(&name.project)?;
         check_id("key ring", &name.id)?;
         Ok(name)
     }
@@ -109,14 +108,34 @@ impl Call<'_> {
         self.existing_ring(&self.ring_name(argument)?)
     }
 
+    /// Project of the verb.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for one against the rules, `ProjectShut`.
+    pub fn project(&self) -> Result<String> {
+        let project = self.project_id()?;
+        self.daemon.check_project_open(project)?;
+        Ok(project.to_owned())
+    }
+
+    /// Project of the verb, shut or not.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for one against the rules.
+    pub fn project_id(&self) -> Result<&str> {
+        let project = self.args.text("project").unwrap_or(DEFAULT_PROJECT);
+        check_project(project)?;
+        Ok(project)
+    }
+
     /// Project and location of the verb.
     ///
     /// # Errors
     /// `InvalidArgument` for one against the rules, `NotFound` for a location that is not configured.
     pub fn place(&self) -> Result<(String, String)> {
         let scope = |argument, default: &str| self.args.text(argument).unwrap_or(default).to_owned();
-        let (project, location) = (scope("project", DEFAULT_PROJECT), scope("location", DEFAULT_LOCATION));
-        check_project(&project)?;
+        let location = scope("location", self.daemon.settings.default_location());
+        let project = self.project()?;
         check_location(&location)?;
         self.check_location_exists(&location)?;
         Ok((project, location))
@@ -124,7 +143,7 @@ impl Call<'_> {
 
     fn check_location_exists(&self, location: &str) -> Result<()> {
         let settings = &self.daemon.settings;
-        if settings.any_location || settings.locations.iter().any(|known| known == location) {
+        if settings.any_location || settings.locations.iter().any(|known| known.id == location) {
             return Ok(());
         }
         Err(Error::NotFound { resource: format!("the location {location}") })
@@ -176,6 +195,7 @@ impl Call<'_> {
         } else {
             let (token, id) = match path(text, KEY, "key")? {
                 Some([project, location, ring_id, id]) => {
+                    self.daemon.check_project_open(project)?;
                     (self.existing_ring(&ring(project, location, ring_id))?, id)
                 }
                 None => {
@@ -302,7 +322,11 @@ fn path<'a, const N: usize>(
     Ok(Some(ids))
 }
 
-fn check_project(project: &str) -> Result<()> {
+/// Judges the id of a project.
+///
+/// # Errors
+/// `InvalidArgument`.
+pub fn check_project(project: &str) -> Result<()> {
     let legal = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit();
     let fits = (1..=MAX_CHARS).contains(&project.len())
         && project.bytes().next().is_some_and(legal)

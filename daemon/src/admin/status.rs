@@ -8,6 +8,7 @@ use super::Call;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::kms::clock::{self, CLOCK};
+use crate::kms::state::VersionState;
 
 /// Version, uptime, and how much there is of what.
 pub fn status(call: &Call<'_>) -> Result<Value> {
@@ -30,7 +31,7 @@ pub fn status(call: &Call<'_>) -> Result<Value> {
         "keys": catalog.key_count(),
         "versions": versions,
         "importJobs": jobs,
-        "scheduledDestructions": catalog.scheduled().len(),
+        "scheduledDestructions": versions.get(VersionState::DestroyScheduled.name()).copied().unwrap_or(0),
         "clockHeld": CLOCK.status(clock::reading()).held,
         "events": events,
         "scheduledUseAttempts": attempts,

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{Call, json, listing, names};
 use crate::access::action::USE_IMPORT_JOB;
 use crate::error::{Error, Result};
-use crate::kms::algorithm::Algorithm;
+use crate::kms::spec;
 use crate::kms::state::{Transition, VersionState};
 use crate::kms::time::Time;
 use crate::kms::transitions::How;
@@ -132,7 +132,7 @@ fn batch(call: &Call<'_>, transition: Transition) -> Result<Value> {
 pub fn import(call: &Call<'_>) -> Result<Value> {
     let (token, key) = call.named_key("key")?;
     let job = call.job_for(USE_IMPORT_JOB, &token, "import-job")?;
-    let algorithm = Algorithm::parse(call.args.required("algorithm")?)?;
+    let algorithm = spec::algorithm(call.args.required("algorithm")?, key.record().purpose)?;
     let into = call.args.text("version").map(|text| names::version_number(&key, text)).transpose()?;
     let blob = call.args.bytes("wrapped-key-file").ok_or_else(|| Error::InvalidArgument {
         message: "keys versions import needs the wrapped key".to_owned(),

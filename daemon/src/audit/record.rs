@@ -127,6 +127,7 @@ pub fn resource_type(name: &str) -> &'static str {
         ("alias/", "Alias"),
         ("/policies/", "Policy"),
         ("/keyRings/", "KeyRing"),
+        ("projects/", "Project"),
     ];
     TYPES.iter().find(|(part, _)| name.contains(part)).map_or("Daemon", |(_, r#type)| r#type)
 }

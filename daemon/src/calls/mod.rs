@@ -62,6 +62,9 @@ impl Context<'_> {
     /// A session of the caller.
     pub fn session(&self, handle: u64) -> Result<Arc<Session>> {
         let session = self.application.session(handle)?;
+        if session.token.is_shut() {
+            return Err(Error::TokenShut);
+        }
         // A token that is no longer to be seen is as good as taken out of its slot.
         if session.sight.is_allowed(self.remembered()) {
             Ok(session)
@@ -154,7 +157,9 @@ impl Context<'_> {
     pub fn token(&self, slot: u64) -> Result<Arc<Token>> {
         let token = self.daemon.catalog.token(slot);
         match token {
-            Some(token) if self.permit(&token, None, SEE_RING).is_allowed(self.remembered()) => Ok(token),
+            Some(token) if self.permit(&token, None, SEE_RING).is_allowed(self.remembered()) => {
+                if token.is_shut() { Err(Error::TokenShut) } else { Ok(token) }
+            }
             Some(_) => Err(Error::SlotIdInvalid),
             None if slot == self.daemon.free_slot() => Err(Error::TokenNotInitialized),
             None => Err(Error::SlotIdInvalid),

@@ -41,7 +41,9 @@ impl Handle for CloseSession {
 impl Handle for CloseAllSessions {
     fn handle(self, context: &Context<'_>) -> Result<()> {
         match context.token(self.slot) {
-            Ok(_) | Err(Error::TokenNotInitialized) => context.application.close_all(self.slot),
+            Ok(_) | Err(Error::TokenNotInitialized | Error::TokenShut) => {
+                context.application.close_all(self.slot)
+            }
             Err(error) => return Err(error),
         }
         Ok(())

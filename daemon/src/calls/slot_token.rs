@@ -16,9 +16,11 @@ use crate::session::Session;
 use crate::slot;
 
 impl Handle for GetSlotList {
-    /// Every slot holds a token, so `token_present` makes no difference.
+    /// Every slot holds a token, but for those whose project is shut.
     fn handle(self, context: &Context<'_>) -> Result<Vec<u64>> {
-        Ok(context.slots())
+        let is_shut = |slot: &u64| context.daemon.catalog.token(*slot).is_some_and(|token| token.is_shut());
+        let slots = context.slots().into_iter();
+        Ok(slots.filter(|slot| !self.token_present || !is_shut(slot)).collect())
     }
 }
 
@@ -27,6 +29,11 @@ impl Handle for GetSlotInfo {
         match context.token(self.slot) {
             Ok(token) => Ok(slot::slot_info(Some(&token))),
             Err(Error::TokenNotInitialized) => Ok(slot::slot_info(None)),
+            // A slot whose token is away has information all the same.
+            Err(Error::TokenShut) => {
+                let token = context.daemon.catalog.token(self.slot).ok_or(Error::SlotIdInvalid)?;
+                Ok(slot::slot_info(Some(&token)))
+            }
             Err(error) => Err(error),
         }
     }

@@ -455,6 +455,9 @@ impl Daemon {
         if makes_new && key.record().care.archived {
             return Err(Error::Archived { resource: key.name.clone() });
         }
+        if let Some(token) = self.catalog.token_of(&version.ring) {
+            self.check_project_open(&token.ring().name.project)?;
+        }
         let state = version.state(caller.now);
         if state == VersionState::DestroyScheduled {
             return Err(Error::VersionScheduled { version: version.name.clone() });

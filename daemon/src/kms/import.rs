@@ -22,6 +22,7 @@ use crate::token::Token;
 
 mod job;
 mod material;
+mod parameters;
 
 pub use job::{NewImportJob, effective_state, job_name};
 use material::{check_material, digest};
@@ -52,6 +53,10 @@ numbered! {
         RsaOaep3072Sha256 = 5, "RSA_OAEP_3072_SHA256";
         /// RSA-4096 OAEP with SHA-256 around the material, at most 446 bytes.
         RsaOaep4096Sha256 = 6, "RSA_OAEP_4096_SHA256";
+        /// RSA-2048 OAEP with SHA-1 around the material, at most 214 bytes. Only for the import of other clouds.
+        RsaOaep2048Sha1 = 1001, "RSAES_OAEP_SHA_1";
+        /// RSA-2048 OAEP with SHA-256 around the material, at most 190 bytes. Only for the import of other clouds.
+        RsaOaep2048Sha256 = 1002, "RSAES_OAEP_SHA_256";
     }
 }
 
@@ -76,6 +81,8 @@ impl ImportMethod {
             ImportMethod::RsaOaep4096Sha256Aes256 => row(4096, Hash::Sha256, true),
             ImportMethod::RsaOaep3072Sha256 => row(3072, Hash::Sha256, false),
             ImportMethod::RsaOaep4096Sha256 => row(4096, Hash::Sha256, false),
+            ImportMethod::RsaOaep2048Sha1 => row(2048, Hash::Sha1, false),
+            ImportMethod::RsaOaep2048Sha256 => row(2048, Hash::Sha256, false),
         }
     }
 
@@ -166,6 +173,7 @@ impl Daemon {
     ) -> Result<Arc<VersionCell>> {
         check_job(token, job, key)?;
         check_algorithm(key, algorithm)?;
+        check_uses(token, job, algorithm)?;
         let method = job.method.row();
         method.check_length(blob)?;
         let old = match into {
@@ -174,9 +182,8 @@ impl Daemon {
         };
         let material =
             self.unwrap(job, method, blob)?.and_then(|material| check_material(algorithm, &material));
-        let job = job_name(token, job);
         match old {
-            Some(old) => self.reimport(token, key, old, job, material),
+            Some(old) => self.reimport(token, key, old, job, material, None),
             None => self.import(token, key, algorithm, job, material),
         }
     }
@@ -207,15 +214,16 @@ impl Daemon {
         token: &Token,
         key: &KeyCell,
         algorithm: Algorithm,
-        job: String,
+        job: &ImportJob,
         material: std::result::Result<Key, FailureReason>,
     ) -> Result<Arc<VersionCell>> {
         let _writer = self.catalog.write();
         let now = Time::now();
         let mut record = CryptoKey::clone(&key.record());
         let mut change = Change::new();
+        let used = self.use_job(token, job, algorithm, material.is_ok(), &mut change)?;
         let mut version = next_version(&mut record, algorithm, now)?;
-        version.import_job = Some(job);
+        version.import_job = Some(job_name(token, job));
         match material {
             Ok(live) => {
                 let name = format!("{}/cryptoKeyVersions/{}", key.name, version.number);
@@ -235,10 +243,31 @@ impl Daemon {
         change.put(Tree::Version, version.uid, &version)?;
         self.records.commit(change)?;
 
+        self.catalog.put_job(used);
         key.replace(record);
         let version = key.insert(version);
         self.show_version(token, &version)?;
         Ok(version)
+    }
+
+    /// Counts an import of a job that is still active, in the commit of the import itself. The caller holds the writer
+    /// lock.
+    fn use_job(
+        &self,
+        token: &Token,
+        job: &ImportJob,
+        algorithm: Algorithm,
+        counts: bool,
+        change: &mut Change,
+    ) -> Result<ImportJob> {
+        let current = self.catalog.job(&job.ring, &job.id);
+        let gone = || Error::NotFound { resource: job_name(token, job) };
+        let mut job = ImportJob::clone(&*current.ok_or_else(gone)?);
+        check_uses(token, &job, algorithm)?;
+        job.uses = job.uses.saturating_add(u32::from(counts));
+        job.etag += 1;
+        change.put(Tree::ImportJob, job.uid, &job)?;
+        Ok(job)
     }
 
     fn reimport(
@@ -246,8 +275,9 @@ impl Daemon {
         token: &Token,
         key: &KeyCell,
         cell: Arc<VersionCell>,
-        job: String,
+        job: &ImportJob,
         material: std::result::Result<Key, FailureReason>,
+        expire_material_time: Option<Time>,
     ) -> Result<Arc<VersionCell>> {
         let refused = |reason: FailureReason| Error::ImportRefused {
             version: cell.name.clone(),
@@ -263,8 +293,10 @@ impl Daemon {
         if record.material_digest.is_some_and(|known| !openssl::memcmp::eq(&known, &digest)) {
             return Err(refused(FailureReason::MaterialMismatch));
         }
+        let used = self.use_job(token, job, record.algorithm, true, &mut change)?;
         record.state = VersionState::Enabled;
-        record.import_job = Some(job);
+        record.import_job = Some(job_name(token, job));
+        record.expire_material_time = expire_material_time;
         record.import_time = Some(now);
         record.import_failure_reason = None;
         record.material_digest = Some(digest);
@@ -279,6 +311,12 @@ impl Daemon {
         }
         change.put_material(record.uid, &live.to_material()?);
         self.put_version(change, &cell, record)?;
+        self.catalog.put_job(used);
+        if expire_material_time.is_some() {
+            self.catalog.schedule(&cell);
+        } else {
+            self.catalog.unschedule(&cell);
+        }
         self.show_version(token, &cell)?;
         Ok(cell)
     }
@@ -367,6 +405,22 @@ fn check_job(token: &Token, job: &ImportJob, key: &KeyCell) -> Result<()> {
     if job.protection_level != level {
         let (job, has) = (job_name(token, job), job.protection_level.name());
         let message = format!("{job} imports for {has}, and {} has {}", key.name, level.name());
+        return Err(Error::FailedPrecondition { message });
+    }
+    Ok(())
+}
+
+/// Judges whether a job may import an algorithm, once more.
+fn check_uses(token: &Token, job: &ImportJob, algorithm: Algorithm) -> Result<()> {
+    if !job.allowed_algorithms.is_empty() && !job.allowed_algorithms.contains(&algorithm) {
+        let allowed: Vec<_> = job.allowed_algorithms.iter().map(|algorithm| algorithm.name()).collect();
+        let (job, allowed) = (job_name(token, job), allowed.join(", "));
+        let message = format!("{job} imports {allowed}, and not {}", algorithm.name());
+        return Err(Error::FailedPrecondition { message });
+    }
+    if job.max_uses.is_some_and(|max| job.uses >= max) {
+        let message =
+            format!("{} has served {} imports, and may serve no more", job_name(token, job), job.uses);
         return Err(Error::FailedPrecondition { message });
     }
     Ok(())

@@ -7,7 +7,7 @@ use super::record::{Care, CryptoKey};
 use super::rings::new_uid;
 use super::settings::Settings;
 use super::time::Time;
-use super::upkeep::{MAX_TAGS, Schedule, check_tag, checked_text};
+use super::upkeep::{MAX_TAGS, Schedule, check_service, check_tag, checked_text};
 use super::versions::generate;
 use crate::access::policies::Created;
 use crate::catalog::KeyCell;
@@ -70,6 +70,7 @@ impl Daemon {
     pub fn create_key_by(&self, token: &Token, new: NewKey, creator: Option<u32>) -> Result<Arc<KeyCell>> {
         let algorithm = new.check(&self.settings)?;
         let ring = token.ring();
+        self.settings.check_level(&ring.name.location, new.protection_level)?;
         let name = format!("{}/cryptoKeys/{}", ring.name, new.id);
         let check_free = || match self.catalog.key_by_id(&token.uid, &new.id) {
             Some(_) => Err(Error::AlreadyExists { resource: name.clone() }),
@@ -136,8 +137,12 @@ impl NewKey {
     /// Checks everything that needs no look at the ring, and gives the algorithm.
     fn check(&self, settings: &Settings) -> Result<Algorithm> {
         check_id("key", &self.id)?;
-        if self.id.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("kms-")) {
-            return refuse(format!("{}: keys that begin with kms- are reserved", quoted(&self.id)));
+        let is_reserved = self.id.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("kms-"));
+        if is_reserved && self.care.managed_by.is_empty() {
+            return refuse(format!(
+                "{}: keys that begin with kms- are reserved for those with managed-by",
+                quoted(&self.id)
+            ));
         }
         let offered: Vec<_> = Algorithm::of_purpose(self.purpose).collect();
         if offered.is_empty() || self.purpose == Purpose::P11Generic {
@@ -175,6 +180,9 @@ impl NewKey {
             return refuse(format!("a description has at most {MAX_DESCRIPTION_BYTES} bytes"));
         }
         checked_text("display name", self.care.display_name.clone())?;
+        if !self.care.managed_by.is_empty() {
+            check_service(&self.care.managed_by)?;
+        }
         if self.care.tags.len() > MAX_TAGS {
             return refuse(format!("a key has at most {MAX_TAGS} tags"));
         }

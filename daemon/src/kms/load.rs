@@ -42,7 +42,10 @@ impl Daemon {
         self.records.for_each(Tree::Version, |_, version: Version| match catalog.key(&version.key) {
             Some(key) => {
                 let cell = key.insert(version);
-                if cell.record().state == VersionState::DestroyScheduled {
+                let record = cell.record();
+                let expires =
+                    record.expire_material_time.is_some() && record.state != VersionState::Destroyed;
+                if expires || record.state == VersionState::DestroyScheduled {
                     catalog.schedule(&cell);
                 }
                 versions.push((key.record().ring, cell));
@@ -68,6 +71,7 @@ impl Daemon {
         self.records.for_each(Tree::ImportJob, |_, job: ImportJob| catalog.put_job(job))?;
         self.load_usage()?;
         self.load_policies()?;
+        self.load_shut_projects()?;
         match orphans.first() {
             Some(missing) => Err(Error::StoreRefused { detail: format!("{missing} is missing") }),
             None => Ok(()),

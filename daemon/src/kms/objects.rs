@@ -97,6 +97,7 @@ impl Daemon {
             import_time: (!new.generated).then_some(now),
             import_failure_reason: None,
             material_digest,
+            expire_material_time: None,
             notice_day: None,
             objects,
             etag: 1,
@@ -198,6 +199,12 @@ impl Daemon {
                 let policy = token.ring().p11_destroy;
                 if policy == P11Destroy::Deny {
                     return Err(Error::ActionProhibited);
+                }
+                let key = self.catalog.key(&cell.key);
+                let service =
+                    key.map(|key| key.record().care.managed_by.clone()).filter(|service| !service.is_empty());
+                if let Some(service) = service {
+                    return Err(Error::Managed { resource: cell.name.clone(), service });
                 }
                 self.check_may_destroy(cell, Time::now())?;
                 self.detach_public(token, cell)?;

@@ -171,6 +171,8 @@ pub struct Care {
     pub last_rotation_time: Option<Time>,
     /// When a scheduled rotation last failed.
     pub rotation_failed_time: Option<Time>,
+    /// The service whose key it is, as `uid:N` or `user:NAME`; empty when it is people's.
+    pub managed_by: String,
 }
 
 /// Another name of a key, unique in its location.
@@ -228,6 +230,8 @@ pub struct Version {
     pub import_failure_reason: Option<FailureReason>,
     /// Keyed digest of imported material, which recognises it when it is imported again.
     pub material_digest: Option<[u8; 32]>,
+    /// When imported material goes by itself; it may be imported again.
+    pub expire_material_time: Option<Time>,
     /// The last day for which the coming destruction was announced, counted from 1970.
     pub notice_day: Option<i64>,
     /// The PKCS#11 objects that show this version: a secret key, or a private and a public key.
@@ -283,8 +287,23 @@ pub struct ImportJob {
     pub expire_event_time: Option<Time>,
     /// SubjectPublicKeyInfo, DER; only while active.
     pub public_key: Option<Vec<u8>>,
+    /// Algorithms that it imports; any when empty.
+    pub allowed_algorithms: Vec<Algorithm>,
+    /// How many imports it serves.
+    pub max_uses: Option<u32>,
+    /// How many imports it has served.
+    pub uses: u32,
+    /// The one key that it imports into. Such a job is nobody's: it is not listed, and goes when it ends.
+    pub only_key: Option<Uid>,
     /// Rises with every change.
     pub etag: u64,
+}
+
+/// Projects that are shut.
+#[derive(Debug, Clone, Default, Encode, Decode)]
+pub struct ShutProjects {
+    /// Their ids, in order.
+    pub ids: Vec<String>,
 }
 
 /// Counters of the whole store.

@@ -198,7 +198,8 @@ impl Daemon {
         token_label: Vec<u8>,
         creator: u32,
     ) -> Result<Arc<Token>> {
-        let name = |id: String| RingName { project: "local".to_owned(), location: "global".to_owned(), id };
+        let location = self.settings.default_location().to_owned();
+        let name = |id: String| RingName { project: "local".to_owned(), location: location.clone(), id };
         let legal = |c: char| if c.is_ascii_alphanumeric() || c == '_' || c == '-' { c } else { '-' };
         let mut id: String = String::from_utf8_lossy(&token_label).chars().map(legal).take(50).collect();
         let uid = crate::object::HexUid::from(&new_uid()?).0;

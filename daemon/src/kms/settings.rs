@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Deserializer};
 
+use super::algorithm::ProtectionLevel;
 use super::clock::Trust;
 use super::keys::parse_duration;
 use crate::error::{Error, Result};
@@ -49,10 +50,47 @@ pub struct Settings {
     pub event_hook_uid: Option<u32>,
     /// Encryptions with AES-GCM that one key of a `strict` ring may make (NIST SP 800-38D, 8.3).
     pub strict_gcm_encryptions: u64,
-    /// Locations that exist.
-    pub locations: Vec<String>,
+    /// Locations that exist: each its name, or a table that says what it offers.
+    pub locations: Vec<Location>,
     /// Every location exists.
     pub any_location: bool,
+}
+
+/// A location, and what it offers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Location {
+    /// Its name.
+    pub id: String,
+    /// Keys there may have the protection level HSM.
+    pub hsm_available: bool,
+}
+
+impl Location {
+    /// One that offers everything.
+    pub fn new(id: &str) -> Location {
+        Location { id: id.to_owned(), hsm_available: true }
+    }
+}
+
+impl<'de> Deserialize<'de> for Location {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Table {
+            id: String,
+            hsm_available: bool,
+        }
+        #[derive(Deserialize)]
+        #[serde(untagged, expecting = "a location is its name, or {id = NAME, hsm_available = BOOL}")]
+        enum Form {
+            Name(String),
+            Table(Table),
+        }
+        Ok(match Form::deserialize(deserializer)? {
+            Form::Name(id) => Location::new(&id),
+            Form::Table(table) => Location { id: table.id, hsm_available: table.hsm_available },
+        })
+    }
 }
 
 impl Default for Settings {
@@ -73,7 +111,7 @@ impl Default for Settings {
             event_hook: Vec::new(),
             event_hook_uid: None,
             strict_gcm_encryptions: 1 << 32,
-            locations: vec!["global".to_owned()],
+            locations: vec![Location::new("global")],
             any_location: false,
         }
     }
@@ -119,6 +157,28 @@ impl Settings {
         }
         if self.locations.is_empty() && !self.any_location {
             return Err("there is no location".to_owned());
+        }
+        Ok(())
+    }
+
+    /// The location of names that give none: `global`, or else the first that is configured.
+    pub fn default_location(&self) -> &str {
+        const GLOBAL: &str = "global";
+        match self.locations.first() {
+            Some(first) if !self.locations.iter().any(|known| known.id == GLOBAL) => &first.id,
+            _ => GLOBAL,
+        }
+    }
+
+    /// Judges a protection level at a location.
+    ///
+    /// # Errors
+    /// `FailedPrecondition` where the location does not offer it.
+    pub fn check_level(&self, location: &str, level: ProtectionLevel) -> Result<()> {
+        let known = self.locations.iter().find(|known| known.id == location);
+        if level == ProtectionLevel::Hsm && known.is_some_and(|known| !known.hsm_available) {
+            let message = format!("the location {location} has no HSM: locations list shows which have");
+            return Err(Error::FailedPrecondition { message });
         }
         Ok(())
     }
@@ -172,5 +232,21 @@ mod tests {
         assert_eq!(settings, Settings { min_destroy_scheduled_duration: 7 * DAY, ..Settings::default() });
         assert!(toml::from_str::<Settings>("clock_grace = \"soon\"").is_err());
         assert!(toml::from_str::<Settings>("clock_grase = \"1d\"").is_err());
+    }
+
+    #[test]
+    fn locations_say_whether_they_have_an_hsm() {
+        // RES-17 RES-23
+        let text = "locations = [\"eu\", {id = \"lab\", hsm_available = false}]";
+        let settings: Settings = toml::from_str(text).unwrap();
+        let lab = Location { id: "lab".to_owned(), hsm_available: false };
+        assert_eq!(settings.locations, [Location::new("eu"), lab]);
+        assert_eq!(settings.check_level("eu", ProtectionLevel::Hsm), Ok(()));
+        assert_eq!(settings.check_level("lab", ProtectionLevel::Software), Ok(()));
+        assert!(matches!(
+            settings.check_level("lab", ProtectionLevel::Hsm),
+            Err(Error::FailedPrecondition { .. })
+        ));
+        assert!(toml::from_str::<Settings>("locations = [{id = \"x\", hsm = true}]").is_err());
     }
 }

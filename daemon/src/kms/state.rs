@@ -61,6 +61,16 @@ pub fn effective_state(state: VersionState, destroy_time: Option<Time>, now: Tim
     }
 }
 
+/// As [`effective_state`], for imported material with an end of its own: past it there is none, whatever the version
+/// was.
+pub fn expired_state(state: VersionState, expire_material_time: Option<Time>, now: Time) -> VersionState {
+    use VersionState::{DestroyScheduled, Destroyed, Disabled, Enabled};
+    match (state, expire_material_time) {
+        (Enabled | Disabled | DestroyScheduled, Some(end)) if now >= end => Destroyed,
+        _ => state,
+    }
+}
+
 /// As [`effective_state`], for import jobs and their expiry.
 pub fn effective_job_state(state: ImportJobState, expire_time: Time, now: Time) -> ImportJobState {
     if now >= expire_time { ImportJobState::Expired } else { state }

@@ -7,6 +7,7 @@ use serde_json::json;
 use super::record::{CryptoKey, Version};
 use super::state::{Transition, VersionState, next_state};
 use super::time::Time;
+use super::upkeep::check_managed;
 use super::versions::wrong_state;
 use crate::audit::{Principal, Record};
 use crate::catalog::{KeyCell, VersionCell};
@@ -54,6 +55,9 @@ impl Daemon {
         let writer = self.catalog.write();
         let (key, _) = self.owners(cell)?;
         check_etag(how.etag, cell.record().etag)?;
+        if ends(transition) {
+            check_managed(&cell.name, &key.record(), by)?;
+        }
         let mut change = Change::new();
         let Some(record) = self.plan(&key.record(), cell, transition, now, how, &mut change)? else {
             return Ok(());
@@ -79,6 +83,9 @@ impl Daemon {
         let writer = self.catalog.write();
         let record = key.record();
         check_etag(how.etag, record.etag)?;
+        if ends(transition) {
+            check_managed(&key.name, &record, by)?;
+        }
         let mut change = Change::new();
         let (mut possible, mut planned) = (false, Vec::new());
         for cell in key.versions() {
@@ -194,6 +201,10 @@ impl Daemon {
             for (cell, record) in cells.iter().zip(planned) {
                 cell.replace(record);
                 self.catalog.unschedule(cell);
+                if let Some(token) = self.catalog.token_of(&cell.ring) {
+                    // Material that expires is still shown; what was scheduled is not.
+                    self.hide_version(&token, cell);
+                }
             }
         }
         drop(writer);
@@ -354,7 +365,9 @@ impl Daemon {
                     }
                 }
                 Transition::Restore => {
-                    self.catalog.unschedule(&cell);
+                    if cell.record().expire_material_time.is_none() {
+                        self.catalog.unschedule(&cell);
+                    }
                     self.show_version(&token, &cell)?;
                 }
             }
@@ -412,6 +425,11 @@ impl Daemon {
     }
 }
 
+/// True for what takes a version out of use.
+fn ends(transition: Transition) -> bool {
+    matches!(transition, Transition::Disable | Transition::Destroy)
+}
+
 /// Judges the etag that somebody gave.
 ///
 /// # Errors
@@ -425,7 +443,7 @@ pub fn check_etag(given: Option<u64>, has: u64) -> Result<()> {
 
 /// True for a version whose time to be destroyed has come.
 fn is_due(cell: &VersionCell, now: Time) -> bool {
-    cell.record().state == VersionState::DestroyScheduled && cell.state(now) == VersionState::Destroyed
+    cell.record().state != VersionState::Destroyed && cell.state(now) == VersionState::Destroyed
 }
 
 fn check_destroyable(name: &str, key: &CryptoKey, force_bound: bool) -> Result<()> {
@@ -447,5 +465,6 @@ fn destroy(record: &mut Version, change: &mut Change, now: Time) {
     record.state = VersionState::Destroyed;
     record.destroy_event_time = Some(record.destroy_time.map_or(now, |due| due.max(now)));
     record.destroy_time = None;
+    record.expire_material_time = None;
     change.remove_material(record.uid);
 }

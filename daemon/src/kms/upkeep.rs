@@ -30,6 +30,8 @@ const MAX_ALIASES: usize = 50;
 const MAX_ALIAS_BYTES: usize = 255;
 /// How every alias begins.
 pub const ALIAS: &str = "alias/";
+/// The alias of a location's default key.
+pub const DEFAULT_ALIAS: &str = "alias/default";
 /// How aliases must not begin.
 const RESERVED_ALIASES: &[&str] = &["alias/acs", "alias/kms"];
 /// Most bindings of a key.
@@ -65,6 +67,8 @@ pub struct KeyUpdate {
     pub description: Option<String>,
     /// A name for people.
     pub display_name: Option<String>,
+    /// The service whose key it is; empty for nobody's.
+    pub managed_by: Option<String>,
     /// Rotation.
     pub schedule: Schedule,
     /// The version that encrypts.
@@ -132,6 +136,12 @@ impl Daemon {
             }
             if let Some(text) = update.display_name {
                 record.care.display_name = checked_text("display name", text)?;
+            }
+            if let Some(service) = update.managed_by {
+                if !service.is_empty() {
+                    check_service(&service)?;
+                }
+                record.care.managed_by = service;
             }
             if let Some(number) = update.primary {
                 set_primary(key, record, number, now)?;
@@ -516,6 +526,39 @@ pub fn check_alias(id: &str) -> Result<()> {
     match RESERVED_ALIASES.iter().find(|start| id.starts_with(**start)) {
         Some(start) => refuse(format!("{}: aliases that begin with {start} are reserved", quoted(id))),
         None => Ok(()),
+    }
+}
+
+/// Judges whether somebody may end, tag or rename a key: one that a service manages is that service's alone.
+///
+/// # Errors
+/// `Managed`.
+pub fn check_managed(name: &str, key: &CryptoKey, by: &Principal) -> Result<()> {
+    let service = &key.care.managed_by;
+    let is_service = match by {
+        Principal::Timer => true,
+        Principal::Peer(peer) => {
+            *service == format!("uid:{}", peer.uid) || *service == crate::audit::user_name(peer.uid)
+        }
+    };
+    match service.is_empty() || is_service {
+        true => Ok(()),
+        false => Err(Error::Managed { resource: name.to_owned(), service: service.clone() }),
+    }
+}
+
+/// Judges the name of a service.
+///
+/// # Errors
+/// `InvalidArgument` for anything but `uid:N` and `user:NAME`.
+pub fn check_service(text: &str) -> Result<()> {
+    let is_uid = text.strip_prefix("uid:").is_some_and(|uid| uid.parse::<u32>().is_ok());
+    let is_user = text.strip_prefix("user:").is_some_and(|name| {
+        (1..=64).contains(&name.len()) && name.bytes().all(|c| c.is_ascii_graphic() && c != b':')
+    });
+    match is_uid || is_user {
+        true => Ok(()),
+        false => refuse(format!("{} is no service: uid:N or user:NAME is", quoted(text))),
     }
 }
 

@@ -179,6 +179,7 @@ pub(super) fn next_version(key: &mut CryptoKey, algorithm: Algorithm, now: Time)
         import_time: None,
         import_failure_reason: None,
         material_digest: None,
+        expire_material_time: None,
         notice_day: None,
         objects: Vec::new(),
         etag: 1,

@@ -11,7 +11,7 @@ use crate::access::policies::Created;
 use crate::crypto;
 use crate::daemon::Daemon;
 use crate::error::{Error, Result};
-use crate::kms::algorithm::ProtectionLevel;
+use crate::kms::algorithm::{Algorithm, ProtectionLevel};
 use crate::kms::keys::check_id;
 use crate::kms::record::ImportJob;
 use crate::kms::rings::new_uid;
@@ -32,11 +32,39 @@ pub struct NewImportJob {
     pub method: ImportMethod,
     /// Level of the keys it imports for.
     pub protection_level: ProtectionLevel,
+    /// Algorithms that it imports; any when empty.
+    pub allowed_algorithms: Vec<Algorithm>,
+    /// How many imports it serves; any number when absent.
+    pub max_uses: Option<u32>,
 }
 
 /// Full name of an import job.
 pub fn job_name(token: &Token, job: &ImportJob) -> String {
     format!("{}/importJobs/{}", token.ring().name, job.id)
+}
+
+impl NewImportJob {
+    /// The job, not yet generated.
+    pub(super) fn pending(self, token: &Token, now: Time, millis: u64) -> Result<ImportJob> {
+        Ok(ImportJob {
+            uid: new_uid()?,
+            ring: token.uid,
+            id: self.id,
+            method: self.method,
+            protection_level: self.protection_level,
+            state: ImportJobState::PendingGeneration,
+            create_time: now,
+            generate_time: None,
+            expire_time: now.plus_millis(millis),
+            expire_event_time: None,
+            public_key: None,
+            allowed_algorithms: self.allowed_algorithms,
+            max_uses: self.max_uses,
+            uses: 0,
+            only_key: None,
+            etag: 0,
+        })
+    }
 }
 
 impl Daemon {
@@ -59,21 +87,11 @@ impl Daemon {
         creator: Option<u32>,
     ) -> Result<Arc<ImportJob>> {
         check_id("import job", &new.id)?;
-        let now = Time::now();
-        let job = ImportJob {
-            uid: new_uid()?,
-            ring: token.uid,
-            id: new.id,
-            method: new.method,
-            protection_level: new.protection_level,
-            state: ImportJobState::PendingGeneration,
-            create_time: now,
-            generate_time: None,
-            expire_time: now.plus_millis(JOB_MILLIS),
-            expire_event_time: None,
-            public_key: None,
-            etag: 0,
-        };
+        self.settings.check_level(&token.ring().name.location, new.protection_level)?;
+        if new.max_uses == Some(0) {
+            return Err(Error::InvalidArgument { message: "a job serves at least one import".to_owned() });
+        }
+        let job = new.pending(token, Time::now(), JOB_MILLIS)?;
         let writer = self.catalog.write();
         if self.catalog.job(&token.uid, &job.id).is_some() {
             return Err(Error::AlreadyExists { resource: job_name(token, &job) });
@@ -110,6 +128,22 @@ impl Daemon {
                 continue;
             }
             let mut job = ImportJob::clone(&job);
+            if job.only_key.is_some() {
+                // Nobody knows it by name: it goes whole.
+                let mut change = Change::new();
+                change.remove(Tree::ImportJob, job.uid);
+                change.remove_material(job.uid);
+                match self.records.commit(change) {
+                    Ok(()) => {
+                        self.catalog.remove_job(&job);
+                        ended += 1;
+                    }
+                    Err(error) => {
+                        failure.get_or_insert(Error::from(error));
+                    }
+                }
+                continue;
+            }
             job.state = ImportJobState::Expired;
             job.expire_event_time = Some(job.expire_time.max(now));
             job.public_key = None;
@@ -127,7 +161,7 @@ impl Daemon {
     }
 
     /// Commits a change with the changed job, and puts it in place. The caller holds the writer lock.
-    fn put_job(&self, mut change: Change, mut job: ImportJob) -> Result<Arc<ImportJob>> {
+    pub(super) fn put_job(&self, mut change: Change, mut job: ImportJob) -> Result<Arc<ImportJob>> {
         job.etag += 1;
         change.put(Tree::ImportJob, job.uid, &job)?;
         self.records.commit(change)?;
@@ -157,7 +191,7 @@ impl Daemon {
         }
     }
 
-    fn generate_job_key(&self, job: &ImportJob) -> Result<()> {
+    pub(super) fn generate_job_key(&self, job: &ImportJob) -> Result<()> {
         // Many jobs at once take turns: they must not take every processor from the applications.
         static TURN: Mutex<()> = Mutex::new(());
         let private = {

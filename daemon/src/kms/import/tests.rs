@@ -37,8 +37,7 @@ impl Fixture {
     }
 
     fn job(&self, method: ImportMethod) -> Arc<ImportJob> {
-        let new =
-            NewImportJob { id: method.name().into(), method, protection_level: ProtectionLevel::Software };
+        let new = NewImportJob { id: method.name().into(), ..new_job(method) };
         let pending = self.daemon.create_import_job(&self.token, new).unwrap();
         assert_eq!(pending.state, ImportJobState::PendingGeneration);
         assert_eq!(pending.public_key, None);
@@ -80,6 +79,16 @@ impl Fixture {
         assert!(record.objects.is_empty() && record.material_digest.is_none());
         assert_eq!(self.daemon.records.material(&record.uid).unwrap(), None);
         record.import_failure_reason.unwrap()
+    }
+}
+
+fn new_job(method: ImportMethod) -> NewImportJob {
+    NewImportJob {
+        id: "j".into(),
+        method,
+        protection_level: ProtectionLevel::Software,
+        allowed_algorithms: vec![],
+        max_uses: None,
     }
 }
 
@@ -486,6 +495,10 @@ fn a_pending_job_is_taken_up_again_and_an_old_one_ends() {
         expire_time: Time::now().plus_millis(JOB_MILLIS),
         expire_event_time: None,
         public_key: None,
+        allowed_algorithms: vec![],
+        max_uses: None,
+        uses: 0,
+        only_key: None,
         etag: 1,
     };
     let mut change = Change::new();
@@ -498,7 +511,7 @@ fn a_pending_job_is_taken_up_again_and_an_old_one_ends() {
     assert!(daemon.records.material(&job.uid).unwrap().is_some());
     let error = daemon.create_import_job(
         &daemon.catalog.tokens()[0],
-        NewImportJob { id: "j".into(), method: job.method, protection_level: ProtectionLevel::Hsm },
+        NewImportJob { protection_level: ProtectionLevel::Hsm, ..new_job(job.method) },
     );
     assert!(matches!(error.err().unwrap(), Error::AlreadyExists { .. }));
 

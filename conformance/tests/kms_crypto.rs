@@ -1,0 +1,435 @@
+//! What the key service computes, checked by the `openssl` program for every algorithm that it offers.
+//!
+//! Keys are made by `openssl` and imported, so that it can do both halves. An algorithm that `algorithms list` names
+//! and [`CASES`] does not is a failure.
+
+use std::collections::HashMap;
+
+use claviger_conformance::desk::Desk;
+use claviger_conformance::openssl::{OpenSsl, enc, hex, hmac, unhex, verifies, verifies_raw};
+
+/// What is encrypted, signed and authenticated: three blocks.
+const DATA: &[u8] = b"attack at dawn, sixteen of us, by the old river.";
+const AAD: &[u8] = b"context";
+
+/// How an algorithm is checked.
+#[derive(Clone, Copy)]
+enum Case {
+    /// The key service's own format over this block cipher (its name in `openssl enc`, without a mode), with its
+    /// number in the format.
+    Envelope(&'static str, usize, u8),
+    /// GCM of this block cipher, key of so many bytes.
+    Gcm(&'static str, usize),
+    /// A cipher of `openssl enc`, key of so many bytes.
+    Bare(&'static str, usize),
+    /// A signature that `openssl dgst` checks with these options, by a key of this kind.
+    Sign(Kind, &'static str),
+    /// A signature over a `DigestInfo` that the caller made.
+    RawPkcs1(Kind),
+    /// A signature over the message itself.
+    Pure(Kind),
+    /// RSAES-OAEP with this hash.
+    Oaep(Kind, &'static str),
+    /// HMAC with this hash, key of so many bytes.
+    Hmac(&'static str, usize),
+}
+
+/// A kind of pair, as `openssl genpkey` makes it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct Kind(&'static str);
+
+const RSA_2048: Kind = Kind("-algorithm RSA -pkeyopt rsa_keygen_bits:2048");
+const RSA_3072: Kind = Kind("-algorithm RSA -pkeyopt rsa_keygen_bits:3072");
+const RSA_4096: Kind = Kind("-algorithm RSA -pkeyopt rsa_keygen_bits:4096");
+const PSS_32: &str =
+    "-sha256 -sigopt rsa_padding_mode:pss -sigopt rsa_pss_saltlen:32 -sigopt rsa_mgf1_md:sha256";
+const PSS_64: &str =
+    "-sha512 -sigopt rsa_padding_mode:pss -sigopt rsa_pss_saltlen:64 -sigopt rsa_mgf1_md:sha512";
+
+const fn curve(options: &'static str) -> Kind {
+    Kind(options)
+}
+
+const CASES: &[(&str, Case)] = &[
+    ("GOOGLE_SYMMETRIC_ENCRYPTION", Case::Envelope("aes-256", 32, 1)),
+    ("AES_192_ENCRYPTION", Case::Envelope("aes-192", 24, 2)),
+    ("AES_128_ENCRYPTION", Case::Envelope("aes-128", 16, 3)),
+    ("AES_128_GCM", Case::Gcm("aes-128", 16)),
+    ("AES_192_GCM", Case::Gcm("aes-192", 24)),
+    ("AES_256_GCM", Case::Gcm("aes-256", 32)),
+    ("AES_128_CBC", Case::Bare("aes-128-cbc", 16)),
+    ("AES_192_CBC", Case::Bare("aes-192-cbc", 24)),
+    ("AES_256_CBC", Case::Bare("aes-256-cbc", 32)),
+    ("AES_128_CTR", Case::Bare("aes-128-ctr", 16)),
+    ("AES_192_CTR", Case::Bare("aes-192-ctr", 24)),
+    ("AES_256_CTR", Case::Bare("aes-256-ctr", 32)),
+    ("RSA_SIGN_PSS_2048_SHA256", Case::Sign(RSA_2048, PSS_32)),
+    ("RSA_SIGN_PSS_3072_SHA256", Case::Sign(RSA_3072, PSS_32)),
+    ("RSA_SIGN_PSS_4096_SHA256", Case::Sign(RSA_4096, PSS_32)),
+    ("RSA_SIGN_PSS_4096_SHA512", Case::Sign(RSA_4096, PSS_64)),
+    ("RSA_SIGN_PKCS1_2048_SHA256", Case::Sign(RSA_2048, "-sha256")),
+    ("RSA_SIGN_PKCS1_3072_SHA256", Case::Sign(RSA_3072, "-sha256")),
+    ("RSA_SIGN_PKCS1_4096_SHA256", Case::Sign(RSA_4096, "-sha256")),
+    ("RSA_SIGN_PKCS1_4096_SHA512", Case::Sign(RSA_4096, "-sha512")),
+    ("RSA_SIGN_RAW_PKCS1_2048", Case::RawPkcs1(RSA_2048)),
+    ("RSA_SIGN_RAW_PKCS1_3072", Case::RawPkcs1(RSA_3072)),
+    ("RSA_SIGN_RAW_PKCS1_4096", Case::RawPkcs1(RSA_4096)),
+    ("EC_SIGN_P256_SHA256", Case::Sign(curve("-algorithm EC -pkeyopt ec_paramgen_curve:P-256"), "-sha256")),
+    ("EC_SIGN_P384_SHA384", Case::Sign(curve("-algorithm EC -pkeyopt ec_paramgen_curve:P-384"), "-sha384")),
+    ("EC_SIGN_P521_SHA512", Case::Sign(curve("-algorithm EC -pkeyopt ec_paramgen_curve:P-521"), "-sha512")),
+    (
+        "EC_SIGN_SECP256K1_SHA256",
+        Case::Sign(curve("-algorithm EC -pkeyopt ec_paramgen_curve:secp256k1"), "-sha256"),
+    ),
+    ("EC_SIGN_ED25519", Case::Pure(curve("-algorithm ED25519"))),
+    ("EC_SIGN_ED448", Case::Pure(curve("-algorithm ED448"))),
+    ("RSA_DECRYPT_OAEP_2048_SHA256", Case::Oaep(RSA_2048, "sha256")),
+    ("RSA_DECRYPT_OAEP_3072_SHA256", Case::Oaep(RSA_3072, "sha256")),
+    ("RSA_DECRYPT_OAEP_4096_SHA256", Case::Oaep(RSA_4096, "sha256")),
+    ("RSA_DECRYPT_OAEP_4096_SHA512", Case::Oaep(RSA_4096, "sha512")),
+    ("RSA_DECRYPT_OAEP_2048_SHA1", Case::Oaep(RSA_2048, "sha1")),
+    ("RSA_DECRYPT_OAEP_3072_SHA1", Case::Oaep(RSA_3072, "sha1")),
+    ("RSA_DECRYPT_OAEP_4096_SHA1", Case::Oaep(RSA_4096, "sha1")),
+    ("HMAC_SHA256", Case::Hmac("sha256", 32)),
+    ("HMAC_SHA1", Case::Hmac("sha1", 20)),
+    ("HMAC_SHA384", Case::Hmac("sha384", 48)),
+    ("HMAC_SHA512", Case::Hmac("sha512", 64)),
+    ("HMAC_SHA224", Case::Hmac("sha224", 28)),
+];
+
+/// An admin with an import job, and the pairs that `openssl` made.
+struct Bench {
+    desk: Desk,
+    pairs: HashMap<Kind, (Vec<u8>, Vec<u8>)>,
+}
+
+impl Bench {
+    fn new() -> Bench {
+        let desk = Desk::new();
+        desk.json("import-jobs create j --keyring r --import-method rsa-oaep-3072-sha256-aes-256 --protection-level software");
+        desk.json("import-jobs wait j --keyring r");
+        Bench { desk, pairs: HashMap::new() }
+    }
+
+    /// PKCS #8 and public key of a pair; the same one for every algorithm, because RSA-4096 is slow to make.
+    fn pair(&mut self, kind: Kind) -> (Vec<u8>, Vec<u8>) {
+        let make = || {
+            let openssl = OpenSsl::with(&[]);
+            openssl.run(&format!("genpkey {} -out key", kind.0)).unwrap();
+            openssl.run("pkcs8 -topk8 -nocrypt -in key -outform DER -out pkcs8").unwrap();
+            openssl.run("pkey -in key -pubout -outform DER -out public").unwrap();
+            (openssl.read("pkcs8"), openssl.read("public"))
+        };
+        self.pairs.entry(kind).or_insert_with(make).clone()
+    }
+
+    /// Creates a key for an algorithm and imports version 1.
+    fn import(&self, purpose: &str, algorithm: &str, material: &[u8]) {
+        self.desk.json(&format!(
+            "keys create {algorithm} --keyring r --purpose {purpose} --default-algorithm {algorithm} \
+             --skip-initial-version-creation"
+        ));
+        let file = self.desk.file("material", material);
+        self.desk.json(&format!(
+            "keys versions import --keyring r --key {algorithm} --import-job j --algorithm {algorithm} --target-key-file {file}"
+        ));
+    }
+
+    fn check(&mut self, purpose: &str, algorithm: &str, case: Case) {
+        let of = format!("--keyring r --key {algorithm} --version 1");
+        let random = |bytes: usize| {
+            let openssl = OpenSsl::with(&[]);
+            openssl.run(&format!("rand -out random {bytes}")).unwrap();
+            openssl.read("random")
+        };
+        match case {
+            Case::Envelope(cipher, bytes, number) => {
+                let key = random(bytes);
+                self.import(purpose, algorithm, &key);
+                self.envelope(&of, algorithm, (cipher, number), &key);
+            }
+            Case::Gcm(cipher, bytes) => {
+                let key = random(bytes);
+                self.import(purpose, algorithm, &key);
+                self.gcm(&of, cipher, &key);
+            }
+            Case::Bare(cipher, bytes) => {
+                let key = random(bytes);
+                self.import(purpose, algorithm, &key);
+                self.bare(&of, cipher, &key);
+            }
+            Case::Sign(kind, options) => {
+                let (material, public) = self.pair(kind);
+                self.import(purpose, algorithm, &material);
+                self.sign(&of, &material, &public, options);
+            }
+            Case::RawPkcs1(kind) => {
+                let (material, public) = self.pair(kind);
+                self.import(purpose, algorithm, &material);
+                self.raw_pkcs1(&of, &public);
+            }
+            Case::Pure(kind) => {
+                let (material, public) = self.pair(kind);
+                self.import(purpose, algorithm, &material);
+                self.pure(&of, &material, &public);
+            }
+            Case::Oaep(kind, hash) => {
+                let (material, public) = self.pair(kind);
+                self.import(purpose, algorithm, &material);
+                self.oaep(&of, &material, &public, hash);
+            }
+            Case::Hmac(hash, bytes) => {
+                let key = random(bytes);
+                self.import(purpose, algorithm, &key);
+                self.mac(&of, hash, &key);
+            }
+        }
+        if let Case::Sign(kind, _) | Case::RawPkcs1(kind) | Case::Pure(kind) | Case::Oaep(kind, _) = case {
+            assert_eq!(self.desk.public_key(algorithm, 1), self.pair(kind).1, "{algorithm}");
+        }
+    }
+
+    fn envelope(&self, of: &str, algorithm: &str, (cipher, number): (&str, u8), key: &[u8]) {
+        let desk = &self.desk;
+        let (data, aad, out) = (desk.file("data", DATA), desk.file("aad", AAD), desk.path("out"));
+        let made = desk.json(&format!(
+            "encrypt {of} --plaintext-file {data} --additional-authenticated-data-file {aad} --ciphertext-file {out}"
+        ));
+        let version = made["name"].as_str().unwrap();
+        let name = version.strip_suffix("/cryptoKeyVersions/1").unwrap();
+        // magic (3), key uid (16), version (1), algorithm (1), salt (16), IV (12), text, tag (16)
+        let text = desk.read("out");
+        assert_eq!(text.len(), 65 + DATA.len());
+        assert_eq!((&text[..3], text[19], text[20]), (&b"\x0aK\x01"[..], 1, number));
+        let (salt, iv, rest) = (&text[21..37], &text[37..49], &text[49..]);
+        let openssl = OpenSsl::with(&[]);
+        openssl
+            .run(&format!(
+                "kdf -keylen {} -kdfopt digest:SHA256 -kdfopt hexkey:{} -kdfopt hexsalt:{} -kdfopt hexinfo:{}{number:02x} \
+                 -binary -out key HKDF",
+                key.len(),
+                hex(key),
+                hex(salt),
+                hex(b"claviger-encrypt-v1")
+            ))
+            .unwrap();
+        let openssl_hash = OpenSsl::with(&[("name", name.as_bytes())]);
+        openssl_hash.run("dgst -sha256 -binary -out hash name").unwrap();
+        let authenticated =
+            [&text[..37], &openssl_hash.read("hash"), &(AAD.len() as u64).to_be_bytes(), AAD].concat();
+        let (plain, tag) =
+            gcm_open(cipher, &openssl.read("key"), iv, &authenticated, &rest[..rest.len() - 16]);
+        assert_eq!((&plain[..], &tag[..]), (DATA, &rest[rest.len() - 16..]), "{algorithm}");
+
+        let text = desk.file("text", &text);
+        desk.json(&format!(
+            "decrypt --ciphertext-file {text} --additional-authenticated-data-file {aad} --plaintext-file {out}"
+        ));
+        assert_eq!(desk.read("out"), DATA);
+        desk.fails(&format!("decrypt --ciphertext-file {text}"), 2, "cannot be decrypted");
+    }
+
+    fn gcm(&self, of: &str, cipher: &str, key: &[u8]) {
+        let desk = &self.desk;
+        let (data, aad, out) = (desk.file("data", DATA), desk.file("aad", AAD), desk.path("out"));
+        let iv = desk.path("iv");
+        desk.json(&format!(
+            "raw-encrypt {of} --plaintext-file {data} --additional-authenticated-data-file {aad} \
+             --ciphertext-file {out} --initialization-vector-output-file {iv}"
+        ));
+        let (text, nonce) = (desk.read("out"), desk.read("iv"));
+        let (body, tag) = text.split_at(text.len() - 16);
+        let (plain, expected) = gcm_open(cipher, key, &nonce, AAD, body);
+        assert_eq!((&plain[..], &expected[..]), (DATA, tag), "{of}");
+        // The other way round, with a tag of 12 bytes.
+        let iv = desk.file("own-iv", [9; 12]);
+        let body = gcm_open(cipher, key, &[9; 12], AAD, DATA).0;
+        let tag = gcm_open(cipher, key, &[9; 12], AAD, &body).1;
+        let text = desk.file("text", [&body[..], &tag[..12]].concat());
+        let open = format!(
+            "raw-decrypt {of} --ciphertext-file {text} --initialization-vector-file {iv} --plaintext-file {out}"
+        );
+        desk.json(&format!("{open} --additional-authenticated-data-file {aad} --tag-length 12"));
+        assert_eq!(desk.read("out"), DATA, "{of}");
+        desk.fails(&format!("{open} --tag-length 12"), 2, "cannot be decrypted");
+        desk.fails(&format!("{open} --tag-length 11"), 2, "12 to 16");
+        desk.fails(
+            &format!("raw-encrypt {of} --plaintext-file {data} --initialization-vector-file {iv}"),
+            2,
+            "takes no initialization vector",
+        );
+    }
+
+    fn bare(&self, of: &str, cipher: &str, key: &[u8]) {
+        let desk = &self.desk;
+        let (data, out, iv) = (desk.file("data", DATA), desk.path("out"), desk.file("iv", [5; 16]));
+        desk.json(&format!(
+            "raw-encrypt {of} --plaintext-file {data} --initialization-vector-file {iv} --ciphertext-file {out}"
+        ));
+        let expected = enc(&format!("-{cipher} -nopad"), key, &[5; 16], DATA);
+        assert_eq!(desk.read("out"), expected, "{of}");
+        let text = desk.file("text", &expected);
+        desk.json(&format!(
+            "raw-decrypt {of} --ciphertext-file {text} --initialization-vector-file {iv} --plaintext-file {out}"
+        ));
+        assert_eq!(desk.read("out"), DATA, "{of}");
+        // An IV that the daemon chose is given back.
+        let chosen = desk.path("chosen");
+        desk.json(&format!(
+            "raw-encrypt {of} --plaintext-file {data} --initialization-vector-output-file {chosen} --ciphertext-file {out}"
+        ));
+        assert_eq!(
+            desk.read("out"),
+            enc(&format!("-{cipher} -nopad"), key, &desk.read("chosen"), DATA),
+            "{of}"
+        );
+        let odd = desk.file("odd", &DATA[..47]);
+        let uneven = desk.run(&format!("raw-encrypt {of} --plaintext-file {odd}"));
+        assert_eq!(uneven.code, Some(if cipher.ends_with("cbc") { 2 } else { 0 }), "{of}: {}", uneven.stderr);
+        desk.fails(
+            &format!("raw-encrypt {of} --plaintext-file {data} --additional-authenticated-data-file {iv}"),
+            2,
+            "only GCM",
+        );
+    }
+
+    fn sign(&self, of: &str, private: &[u8], public: &[u8], options: &str) {
+        let desk = &self.desk;
+        let (data, out) = (desk.file("data", DATA), desk.path("out"));
+        let digest_name = options.split_whitespace().next().unwrap().trim_start_matches('-');
+        desk.json(&format!("asymmetric-sign {of} --input-file {data} --signature-file {out}"));
+        verifies(public, options, DATA, &desk.read("out"));
+        // The digest instead of the data.
+        let openssl = OpenSsl::with(&[("data", DATA), ("key", private)]);
+        openssl.run(&format!("dgst -{digest_name} -binary -out digest data")).unwrap();
+        let digest = desk.file("digest", openssl.read("digest"));
+        let by_digest =
+            format!("asymmetric-sign {of} --digest-algorithm {digest_name} --digest-file {digest}");
+        desk.json(&format!("{by_digest} --signature-file {out}"));
+        verifies(public, options, DATA, &desk.read("out"));
+        // What openssl signs, claviger verifies; and not over something else.
+        openssl.run(&format!("dgst {options} -sign key -keyform DER -out signature data")).unwrap();
+        let signature = desk.file("signature", openssl.read("signature"));
+        let verify = format!("asymmetric-verify {of} --signature-file {signature}");
+        assert_eq!(desk.json(&format!("{verify} --input-file {data}"))["success"], true);
+        let said = desk.run(&format!("{verify} --input-file {digest}"));
+        assert_eq!(said.code, Some(13), "{of}: {}", said.stderr);
+        let short = desk.file("short", &DATA[..20]);
+        desk.fails(&format!("asymmetric-sign {of} --digest-file {short}"), 2, "digests of");
+        desk.fails(&format!("asymmetric-sign {of} --digest-algorithm md5 --input-file {data}"), 2, "signs");
+        desk.fails(
+            &format!("asymmetric-sign {of} --digest-file {digest} --input-file {data}"),
+            2,
+            "exactly one",
+        );
+        desk.fails(&format!("asymmetric-sign {of}"), 2, "exactly one");
+    }
+
+    fn raw_pkcs1(&self, of: &str, public: &[u8]) {
+        let desk = &self.desk;
+        let openssl = OpenSsl::with(&[("data", DATA)]);
+        openssl.run("dgst -sha256 -binary -out digest data").unwrap();
+        // DigestInfo of SHA-256 (RFC 8017, 9.2).
+        let info = [&unhex("3031300d060960864801650304020105000420")[..], &openssl.read("digest")].concat();
+        let (input, out) = (desk.file("info", info), desk.path("out"));
+        desk.json(&format!("asymmetric-sign {of} --input-file {input} --signature-file {out}"));
+        verifies(public, "-sha256", DATA, &desk.read("out"));
+        let long = desk.file("long", vec![1; desk.read("out").len() - 10]);
+        desk.fails(&format!("asymmetric-sign {of} --input-file {long}"), 2, "too long");
+    }
+
+    fn pure(&self, of: &str, private: &[u8], public: &[u8]) {
+        let desk = &self.desk;
+        let (data, out) = (desk.file("data", DATA), desk.path("out"));
+        desk.json(&format!("asymmetric-sign {of} --input-file {data} --signature-file {out}"));
+        verifies_raw(public, "-rawin", DATA, &desk.read("out"));
+        let openssl = OpenSsl::with(&[("data", DATA), ("key", private)]);
+        openssl.run("pkeyutl -sign -rawin -inkey key -keyform DER -in data -out signature").unwrap();
+        let signature = desk.file("signature", openssl.read("signature"));
+        let verify = format!("asymmetric-verify {of} --signature-file {signature}");
+        assert_eq!(desk.json(&format!("{verify} --input-file {data}"))["success"], true);
+        assert_eq!(desk.run(&format!("{verify} --input-file {signature}")).code, Some(13));
+        desk.fails(&format!("asymmetric-sign {of} --digest-file {data}"), 2, "not a digest");
+    }
+
+    fn oaep(&self, of: &str, private: &[u8], public: &[u8], hash: &str) {
+        let desk = &self.desk;
+        let oaep = format!(
+            "-pkeyopt rsa_padding_mode:oaep -pkeyopt rsa_oaep_md:{hash} -pkeyopt rsa_mgf1_md:{hash} -keyform DER"
+        );
+        let openssl = OpenSsl::with(&[("data", DATA), ("public", public), ("private", private)]);
+        openssl.run(&format!("pkeyutl -encrypt -pubin -inkey public {oaep} -in data -out text")).unwrap();
+        let (text, out) = (desk.file("text", openssl.read("text")), desk.path("out"));
+        desk.json(&format!("asymmetric-decrypt {of} --ciphertext-file {text} --plaintext-file {out}"));
+        assert_eq!(desk.read("out"), DATA, "{of}");
+        let data = desk.file("data", DATA);
+        desk.json(&format!("asymmetric-encrypt {of} --plaintext-file {data} --ciphertext-file {out}"));
+        let openssl = OpenSsl::with(&[("text", &desk.read("out")), ("private", private)]);
+        openssl.run(&format!("pkeyutl -decrypt -inkey private {oaep} -in text -out plain")).unwrap();
+        assert_eq!(openssl.read("plain"), DATA, "{of}");
+        let cut = desk.file("cut", &desk.read("out")[1..]);
+        desk.fails(&format!("asymmetric-decrypt {of} --ciphertext-file {cut}"), 2, "cannot be decrypted");
+        let long = desk.file("long", vec![1; 600]);
+        desk.fails(&format!("asymmetric-encrypt {of} --plaintext-file {long}"), 2, "too long");
+    }
+
+    fn mac(&self, of: &str, hash: &str, key: &[u8]) {
+        let desk = &self.desk;
+        let (data, out) = (desk.file("data", DATA), desk.path("out"));
+        desk.json(&format!("mac-sign {of} --input-file {data} --signature-file {out}"));
+        assert_eq!(desk.read("out"), hmac(hash, key, DATA), "{of}");
+        let verify = format!("mac-verify {of} --signature-file {out}");
+        let said = desk.json(&format!("{verify} --input-file {data}"));
+        assert_eq!((&said["success"], &said["verifiedSuccessIntegrity"]), (&true.into(), &true.into()));
+        assert_eq!(desk.run(&format!("{verify} --input-file {out}")).code, Some(13), "{of}");
+    }
+}
+
+/// Opens GCM (SP 800-38D) with counter mode and single blocks of `openssl enc`, which has no GCM: the plaintext, and
+/// the tag that it should have.
+fn gcm_open(cipher: &str, key: &[u8], iv: &[u8], aad: &[u8], text: &[u8]) -> (Vec<u8>, Vec<u8>) {
+    let block = |input: &[u8]| enc(&format!("-{cipher}-ecb -nopad"), key, &[], input);
+    let counter = |n: u8| [iv, &[0, 0, 0, n]].concat();
+    let plain = enc(&format!("-{cipher}-ctr"), key, &counter(2), text);
+    let number = |bytes: &[u8]| u128::from_be_bytes(bytes.try_into().unwrap());
+    let h = number(&block(&[0; 16]));
+    let times_h = |x: u128| {
+        let (mut product, mut v) = (0, h);
+        for bit in (0..128).rev() {
+            if x >> bit & 1 == 1 {
+                product ^= v;
+            }
+            v = if v & 1 == 1 { v >> 1 ^ 0xe1 << 120 } else { v >> 1 };
+        }
+        product
+    };
+    let mut hash = 0;
+    for part in [aad, text] {
+        for chunk in part.chunks(16) {
+            let mut padded = [0; 16];
+            padded[..chunk.len()].copy_from_slice(chunk);
+            hash = times_h(hash ^ u128::from_be_bytes(padded));
+        }
+    }
+    hash = times_h(hash ^ ((aad.len() as u128 * 8) << 64 | text.len() as u128 * 8));
+    (plain, (hash ^ number(&block(&counter(1)))).to_be_bytes().to_vec())
+}
+
+#[test]
+fn every_algorithm_that_is_offered_agrees_with_openssl() {
+    // ALG-17 ALG-18 ALG-19 CRY-01 CRY-09 CRY-10 CRY-13
+    let mut bench = Bench::new();
+    let listed = bench.desk.json("algorithms list");
+    let mut seen = Vec::new();
+    for row in listed.as_array().unwrap() {
+        let (name, purpose) = (row["name"].as_str().unwrap(), row["purpose"].as_str().unwrap());
+        let case = CASES.iter().find(|(case, _)| *case == name);
+        let (_, case) =
+            case.unwrap_or_else(|| panic!("{name} is offered, and no case of this test checks it"));
+        bench.check(purpose, name, *case);
+        seen.push(name.to_owned());
+    }
+    for (name, _) in CASES {
+        assert!(seen.iter().any(|seen| seen == name), "{name} is not offered any more");
+    }
+}
