@@ -124,7 +124,8 @@ fn wrap_with(job: &ImportJob, ephemeral: &[u8], material: &[u8]) -> Vec<u8> {
 
 fn oaep(job: &ImportJob, data: &[u8]) -> Vec<u8> {
     let public: PKey<Public> = PKey::public_key_from_der(job.public_key.as_ref().unwrap()).unwrap();
-    let hash = if job.method.name().contains("SHA1") { Md::sha1() } else { Md::sha256() };
+    let is_sha1 = job.method.name().contains("SHA1") || job.method.name().ends_with("SHA_1");
+    let hash = if is_sha1 { Md::sha1() } else { Md::sha256() };
     let mut context = PkeyCtx::new(&public).unwrap();
     context.encrypt_init().unwrap();
     context.set_rsa_padding(Padding::PKCS1_OAEP).unwrap();
