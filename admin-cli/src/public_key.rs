@@ -25,7 +25,7 @@ pub fn run(call: &mut Call<'_, '_>) -> Result<u8> {
     } else if call.options.format != Format::Table {
         print::print(call, &document)?;
     } else if document.get("pem").is_none() && call.console.out_is_terminal {
-        return Err(Error::usage("DER is binary: name an --output-file or redirect stdout"));
+        return Err(Error::usage("this format is binary: name an --output-file or redirect stdout"));
     } else {
         call.console.data(&key(&document)?)?;
     }
@@ -34,7 +34,7 @@ pub fn run(call: &mut Call<'_, '_>) -> Result<u8> {
 
 fn key(document: &Value) -> Result<Vec<u8>> {
     let text = |field| document.get(field).and_then(Value::as_str);
-    let der = text("der").and_then(|der| openssl::base64::decode_block(der).ok());
+    let der = text("der").or(text("raw")).and_then(|der| openssl::base64::decode_block(der).ok());
     text("pem")
         .map(|pem| format!("{}\n", pem.trim_end()).into_bytes())
         .or(der)

@@ -32,6 +32,15 @@ enum Case {
     Oaep(Kind, &'static str),
     /// HMAC with this hash, key of so many bytes.
     Hmac(&'static str, usize),
+    /// SM2 with SM3.
+    Sm2Sign,
+    /// SM2 encryption.
+    Sm2Decrypt,
+    /// A signature that the `openssl` program of today's distributions does not know, its public key and itself of so
+    /// many bytes (FIPS 204, table 2; FIPS 205, table 2). A library verifies it here, another one in `make interop`.
+    PostQuantum(usize, usize),
+    /// ML-KEM: public key and ciphertext of so many bytes (FIPS 203, table 3).
+    Kem(usize, usize),
 }
 
 /// A kind of pair, as `openssl genpkey` makes it.
@@ -41,6 +50,7 @@ struct Kind(&'static str);
 const RSA_2048: Kind = Kind("-algorithm RSA -pkeyopt rsa_keygen_bits:2048");
 const RSA_3072: Kind = Kind("-algorithm RSA -pkeyopt rsa_keygen_bits:3072");
 const RSA_4096: Kind = Kind("-algorithm RSA -pkeyopt rsa_keygen_bits:4096");
+const SM2: Kind = Kind("-algorithm EC -pkeyopt ec_paramgen_curve:SM2");
 const PSS_32: &str =
     "-sha256 -sigopt rsa_padding_mode:pss -sigopt rsa_pss_saltlen:32 -sigopt rsa_mgf1_md:sha256";
 const PSS_64: &str =
@@ -54,6 +64,7 @@ const CASES: &[(&str, Case)] = &[
     ("GOOGLE_SYMMETRIC_ENCRYPTION", Case::Envelope("aes-256", 32, 1)),
     ("AES_192_ENCRYPTION", Case::Envelope("aes-192", 24, 2)),
     ("AES_128_ENCRYPTION", Case::Envelope("aes-128", 16, 3)),
+    ("SM4_ENCRYPTION", Case::Envelope("sm4", 16, 4)),
     ("AES_128_GCM", Case::Gcm("aes-128", 16)),
     ("AES_192_GCM", Case::Gcm("aes-192", 24)),
     ("AES_256_GCM", Case::Gcm("aes-256", 32)),
@@ -63,6 +74,9 @@ const CASES: &[(&str, Case)] = &[
     ("AES_128_CTR", Case::Bare("aes-128-ctr", 16)),
     ("AES_192_CTR", Case::Bare("aes-192-ctr", 24)),
     ("AES_256_CTR", Case::Bare("aes-256-ctr", 32)),
+    ("SM4_GCM", Case::Gcm("sm4", 16)),
+    ("SM4_CBC", Case::Bare("sm4-cbc", 16)),
+    ("SM4_CTR", Case::Bare("sm4-ctr", 16)),
     ("RSA_SIGN_PSS_2048_SHA256", Case::Sign(RSA_2048, PSS_32)),
     ("RSA_SIGN_PSS_3072_SHA256", Case::Sign(RSA_3072, PSS_32)),
     ("RSA_SIGN_PSS_4096_SHA256", Case::Sign(RSA_4096, PSS_32)),
@@ -83,6 +97,14 @@ const CASES: &[(&str, Case)] = &[
     ),
     ("EC_SIGN_ED25519", Case::Pure(curve("-algorithm ED25519"))),
     ("EC_SIGN_ED448", Case::Pure(curve("-algorithm ED448"))),
+    ("EC_SIGN_SM2_SM3", Case::Sm2Sign),
+    ("PQ_SIGN_ML_DSA_44", Case::PostQuantum(1312, 2420)),
+    ("PQ_SIGN_ML_DSA_65", Case::PostQuantum(1952, 3309)),
+    ("PQ_SIGN_ML_DSA_87", Case::PostQuantum(2592, 4627)),
+    ("PQ_SIGN_SLH_DSA_SHA2_128S", Case::PostQuantum(32, 7856)),
+    ("SM2_DECRYPT", Case::Sm2Decrypt),
+    ("ML_KEM_768", Case::Kem(1184, 1088)),
+    ("ML_KEM_1024", Case::Kem(1568, 1568)),
     ("RSA_DECRYPT_OAEP_2048_SHA256", Case::Oaep(RSA_2048, "sha256")),
     ("RSA_DECRYPT_OAEP_3072_SHA256", Case::Oaep(RSA_3072, "sha256")),
     ("RSA_DECRYPT_OAEP_4096_SHA256", Case::Oaep(RSA_4096, "sha256")),
@@ -95,6 +117,7 @@ const CASES: &[(&str, Case)] = &[
     ("HMAC_SHA384", Case::Hmac("sha384", 48)),
     ("HMAC_SHA512", Case::Hmac("sha512", 64)),
     ("HMAC_SHA224", Case::Hmac("sha224", 28)),
+    ("HMAC_SM3", Case::Hmac("sm3", 32)),
 ];
 
 /// An admin with an import job, and the pairs that `openssl` made.
@@ -183,6 +206,20 @@ impl Bench {
                 self.import(purpose, algorithm, &key);
                 self.mac(&of, hash, &key);
             }
+            Case::Sm2Sign => {
+                let (material, public) = self.pair(SM2);
+                self.import(purpose, algorithm, &material);
+                self.sm2_sign(&of, &material, &public);
+            }
+            Case::Sm2Decrypt => {
+                let (material, public) = self.pair(SM2);
+                self.import(purpose, algorithm, &material);
+                self.sm2_decrypt(&of, &material, &public);
+            }
+            Case::PostQuantum(public, signature) => {
+                self.post_quantum(&of, purpose, algorithm, public, signature)
+            }
+            Case::Kem(public, ciphertext) => self.kem(&of, purpose, algorithm, public, ciphertext),
         }
         if let Case::Sign(kind, _) | Case::RawPkcs1(kind) | Case::Pure(kind) | Case::Oaep(kind, _) = case {
             assert_eq!(self.desk.public_key(algorithm, 1), self.pair(kind).1, "{algorithm}");
@@ -371,6 +408,122 @@ impl Bench {
         desk.fails(&format!("asymmetric-decrypt {of} --ciphertext-file {cut}"), 2, "cannot be decrypted");
         let long = desk.file("long", vec![1; 600]);
         desk.fails(&format!("asymmetric-encrypt {of} --plaintext-file {long}"), 2, "too long");
+    }
+
+    fn sm2_sign(&self, of: &str, private: &[u8], public: &[u8]) {
+        let desk = &self.desk;
+        let (data, out) = (desk.file("data", DATA), desk.path("out"));
+        let options = "-rawin -digest sm3 -pkeyopt distid:1234567812345678";
+        desk.json(&format!(
+            "asymmetric-sign {of} --digest-algorithm sm3 --input-file {data} --signature-file {out}"
+        ));
+        verifies_raw(public, options, DATA, &desk.read("out"));
+        let openssl = OpenSsl::with(&[("data", DATA), ("key", private)]);
+        openssl
+            .run(&format!("pkeyutl -sign {options} -inkey key -keyform DER -in data -out signature"))
+            .unwrap();
+        let signature = desk.file("signature", openssl.read("signature"));
+        let verify = format!("asymmetric-verify {of} --signature-file {signature}");
+        assert_eq!(desk.json(&format!("{verify} --input-file {data}"))["success"], true);
+        assert_eq!(desk.run(&format!("{verify} --input-file {signature}")).code, Some(13));
+        // A digest that the caller made, whatever it is of.
+        let digest = desk.file("digest", [7; 32]);
+        desk.json(&format!("asymmetric-sign {of} --digest-file {digest} --signature-file {out}"));
+        verifies_raw(public, "", &[7; 32], &desk.read("out"));
+        desk.json(&format!("asymmetric-verify {of} --digest-file {digest} --signature-file {out}"));
+        desk.fails(&format!("asymmetric-sign {of} --digest-file {data}"), 2, "digests of 32 bytes");
+        desk.fails(
+            &format!("asymmetric-sign {of} --digest-algorithm sha256 --input-file {data}"),
+            2,
+            "signs sm3",
+        );
+    }
+
+    fn sm2_decrypt(&self, of: &str, private: &[u8], public: &[u8]) {
+        let desk = &self.desk;
+        let openssl = OpenSsl::with(&[("data", DATA), ("public", public), ("private", private)]);
+        openssl.run("pkeyutl -encrypt -pubin -inkey public -keyform DER -in data -out text").unwrap();
+        let (text, out) = (desk.file("text", openssl.read("text")), desk.path("out"));
+        desk.json(&format!("asymmetric-decrypt {of} --ciphertext-file {text} --plaintext-file {out}"));
+        assert_eq!(desk.read("out"), DATA);
+        let data = desk.file("data", DATA);
+        desk.json(&format!("asymmetric-encrypt {of} --plaintext-file {data} --ciphertext-file {out}"));
+        let openssl = OpenSsl::with(&[("text", &desk.read("out")), ("private", private)]);
+        openssl.run("pkeyutl -decrypt -inkey private -keyform DER -in text -out plain").unwrap();
+        assert_eq!(openssl.read("plain"), DATA);
+        desk.fails(&format!("asymmetric-decrypt {of} --ciphertext-file {data}"), 2, "cannot be decrypted");
+        // A data key for somebody with an SM2 key.
+        let pem = OpenSsl::with(&[("public", public)]);
+        pem.run("pkey -pubin -inform DER -in public -out pem").unwrap();
+        let pem = desk.file("sm2.pem", pem.read("pem"));
+        desk.json("keys create exporting --keyring r --purpose encryption");
+        let wrapped = desk.path("wrapped");
+        desk.json(&format!(
+            "generate-data-key --keyring r --key exporting --spec sm4 --wrap-with-public-key-file {pem} --wrapped-key-file {wrapped}"
+        ));
+        desk.json(&format!("asymmetric-decrypt {of} --ciphertext-file {wrapped} --plaintext-file {out}"));
+        assert_eq!(desk.read("out").len(), 16);
+    }
+
+    /// The public key of a key that was generated, of this length.
+    fn generated(&self, purpose: &str, algorithm: &str, public_bytes: usize) -> Vec<u8> {
+        let desk = &self.desk;
+        desk.json(&format!(
+            "keys create {algorithm} --keyring r --purpose {purpose} --default-algorithm {algorithm}"
+        ));
+        let get = format!("keys versions get-public-key 1 --keyring r --key {algorithm}");
+        desk.fails(&get, 2, "public-key-format");
+        let raw = desk.json(&format!("{get} --public-key-format nist-pqc"));
+        let raw = openssl::base64::decode_block(raw["raw"].as_str().unwrap()).unwrap();
+        let der = desk.public_key(algorithm, 1);
+        assert_eq!(raw.len(), public_bytes, "{algorithm}");
+        assert!(der.ends_with(&raw), "{algorithm}: SubjectPublicKeyInfo ends with the key");
+        der
+    }
+
+    fn post_quantum(&self, of: &str, purpose: &str, algorithm: &str, public: usize, signature: usize) {
+        let desk = &self.desk;
+        let der = self.generated(purpose, algorithm, public);
+        let (data, out) = (desk.file("data", DATA), desk.path("out"));
+        desk.json(&format!("asymmetric-sign {of} --input-file {data} --signature-file {out}"));
+        let made = desk.read("out");
+        assert_eq!(made.len(), signature, "{algorithm}");
+        let key = openssl::pkey::PKey::public_key_from_der(&der).unwrap();
+        let verifies = |data: &[u8], signature: &[u8]| {
+            let mut context = openssl::md_ctx::MdCtx::new().unwrap();
+            context.digest_verify_init(None, &key).unwrap();
+            context.digest_verify(data, signature).unwrap_or(false)
+        };
+        assert!(verifies(DATA, &made) && !verifies(AAD, &made), "{algorithm}");
+        let verify = format!("asymmetric-verify {of} --signature-file {out}");
+        assert_eq!(desk.json(&format!("{verify} --input-file {data}"))["success"], true);
+        assert_eq!(desk.run(&format!("{verify} --input-file {out}")).code, Some(13));
+        let cut = desk.file("cut", &made[1..]);
+        let cut = desk.run(&format!("asymmetric-verify {of} --signature-file {cut} --input-file {data}"));
+        assert_eq!(cut.code, Some(13));
+        desk.fails(&format!("asymmetric-sign {of} --digest-file {data}"), 2, "not a digest");
+    }
+
+    fn kem(&self, of: &str, purpose: &str, algorithm: &str, public: usize, ciphertext: usize) {
+        let desk = &self.desk;
+        self.generated(purpose, algorithm, public);
+        // Whatever has the right length opens to something (FIPS 203, 6.3), always the same.
+        let out = desk.path("secret");
+        let open = |byte: u8, bytes: usize| {
+            let text = desk.file("text", vec![byte; bytes]);
+            format!("decapsulate {of} --ciphertext-file {text} --shared-secret-file {out}")
+        };
+        let secret = |byte: u8| {
+            desk.json(&open(byte, ciphertext));
+            desk.read("secret")
+        };
+        let (one, two, again) = (secret(1), secret(2), secret(1));
+        assert_eq!((one.len(), &one), (32, &again), "{algorithm}");
+        assert_ne!(one, two, "{algorithm}");
+        for bytes in [0, ciphertext - 1, ciphertext + 1] {
+            desk.fails(&open(1, bytes), 2, "cannot be decrypted");
+        }
+        desk.fails(&format!("asymmetric-sign {of} --input-file {out}"), 7, "cannot asymmetric-sign");
     }
 
     fn mac(&self, of: &str, hash: &str, key: &[u8]) {

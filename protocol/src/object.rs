@@ -92,6 +92,7 @@ numbers! {
         CAST5 = 0x18,
         SM2 = 0xc34c0001,
         SM4 = 0xc34c0002,
+        SM3_HMAC = 0xc34c0003,
     }
 }
 numbers! {

@@ -162,4 +162,5 @@ def main():
             check(f"{name}: it is used", lambda: agrees(of, key))
 
 
-main()
+if __name__ == "__main__":
+    main()

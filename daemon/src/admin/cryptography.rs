@@ -273,6 +273,14 @@ pub fn asymmetric_decrypt(call: &Call<'_>) -> Result<Value> {
     Ok(Document::of(&version).bytes("plaintext", &plaintext).verified(&[("Ciphertext", checked)]))
 }
 
+/// `decapsulate`
+pub fn decapsulate(call: &Call<'_>) -> Result<Value> {
+    let (key, version) = call.key_and_version()?;
+    let (text, checked) = call.input("ciphertext-file")?;
+    let secret = call.daemon.decapsulate(&key, &version, text, &call.caller())?;
+    Ok(Document::of(&version).bytes("sharedSecret", &secret).verified(&[("Ciphertext", checked)]))
+}
+
 /// `mac-sign`
 pub fn mac_sign(call: &Call<'_>) -> Result<Value> {
     let (key, version) = call.key_and_version()?;

@@ -247,10 +247,11 @@ pub fn job(token: &Token, job: &ImportJob, now: Time) -> Result<Value> {
 ///
 /// # Errors
 /// When it cannot be read.
-pub fn public_key(key: &KeyCell, cell: &VersionCell, der: &[u8], as_der: bool) -> Result<Value> {
-    let (format, field, text) = match as_der {
-        true => ("DER", "der", encode_block(der)),
-        false => ("PEM", "pem", pem(der)?),
+pub fn public_key(key: &KeyCell, cell: &VersionCell, der: &[u8], format: &str) -> Result<Value> {
+    let (format, field, text) = match format {
+        "der" => ("DER", "der", encode_block(der)),
+        "nist-pqc" => ("NIST_PQC", "raw", encode_block(&crate::crypto::pair::raw_public(der)?)),
+        _ => ("PEM", "pem", pem(der)?),
     };
     Ok(object([
         ("name", json!(cell.name)),

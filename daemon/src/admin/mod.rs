@@ -136,6 +136,7 @@ const HANDLERS: &[(u16, Handler)] = &[
     (90, cryptography::mac_sign),
     (91, cryptography::mac_verify),
     (92, cryptography::generate_random),
+    (93, cryptography::decapsulate),
     (100, audit::list),
     (101, audit::describe),
     (102, audit::verify),

@@ -6,7 +6,9 @@ use serde_json::{Value, json};
 
 use super::{Call, json, listing, names};
 use crate::access::action::USE_IMPORT_JOB;
+use crate::crypto::pair::SM2;
 use crate::error::{Error, Result};
+use crate::kms::algorithm::KeyShape;
 use crate::kms::spec;
 use crate::kms::state::{Transition, VersionState};
 use crate::kms::time::Time;
@@ -155,9 +157,28 @@ pub fn get_public_key(call: &Call<'_>) -> Result<Value> {
     if state != VersionState::Enabled {
         return Err(Error::VersionNotEnabled { version: version.name.clone(), state: state.name() });
     }
+    let format = call.args.text("public-key-format");
+    if let Some(der) = call.daemon.named_public_key(&version)? {
+        let is_post_quantum = record.algorithm.shape() != KeyShape::Named(SM2);
+        if is_post_quantum && format.is_none() {
+            let message = format!("{} needs a public-key-format: pem, der or nist-pqc", version.name);
+            return Err(Error::InvalidArgument { message });
+        }
+        if !is_post_quantum && format == Some("nist-pqc") {
+            return Err(Error::InvalidArgument {
+                message: "nist-pqc is for ML-DSA, SLH-DSA and ML-KEM".to_owned(),
+            });
+        }
+        return json::public_key(&key, &version, &der, format.unwrap_or("pem"));
+    }
+    if format == Some("nist-pqc") {
+        return Err(Error::InvalidArgument {
+            message: "nist-pqc is for ML-DSA, SLH-DSA and ML-KEM".to_owned(),
+        });
+    }
     // The private object has it too, and is there when an application has destroyed the public one.
     let private = record.objects.iter().find(|object| object.class == ObjectClass::PRIVATE_KEY);
     let attributes = &private.ok_or_else(has_none)?.attributes;
     let der = attributes.bytes(AttributeType::PUBLIC_KEY_INFO);
-    json::public_key(&key, &version, der, call.args.text("public-key-format") == Some("der"))
+    json::public_key(&key, &version, der, format.unwrap_or("pem"))
 }

@@ -275,6 +275,71 @@ pub fn set_number<T>(context: &mut PkeyCtxRef<T>, name: &'static CStr, value: u8
     check(unsafe { sys::EVP_PKEY_CTX_set_params(context.as_ptr(), parts.array.as_ptr()) })
 }
 
+/// As [`set_text`], for bytes.
+pub fn set_octets<T>(context: &mut PkeyCtxRef<T>, name: &'static CStr, value: &[u8]) -> Result<()> {
+    let parts = Parts::new(&[(name, Part::Octets(value))]);
+    // SAFETY: the context is live, the array has an end marker and outlives the call, which copies from it.
+    check(unsafe { sys::EVP_PKEY_CTX_set_params(context.as_ptr(), parts.array.as_ptr()) })
+}
+
+/// True when a key is of the algorithm with this name.
+pub fn is_a<T>(key: &PKeyRef<T>, name: &CStr) -> bool {
+    // SAFETY: the key is live and the name a C string.
+    unsafe { sys::EVP_PKEY_is_a(key.as_ptr(), name.as_ptr()) == 1 }
+}
+
+/// A new pair of an algorithm that has no parameters.
+pub fn generate(algorithm: &CStr) -> Result<PKey<Private>> {
+    openssl::init();
+    // SAFETY: the name is a C string.
+    let context = non_null(unsafe {
+        sys::EVP_PKEY_CTX_new_from_name(ptr::null_mut(), algorithm.as_ptr(), ptr::null())
+    })?;
+    let mut key = ptr::null_mut();
+    // SAFETY: the context is live.
+    let result = unsafe {
+        check(sys::EVP_PKEY_keygen_init(context.as_ptr()))
+            .and_then(|()| check(sys::EVP_PKEY_keygen(context.as_ptr(), &mut key)))
+    };
+    // SAFETY: the context is ours and not used afterwards.
+    unsafe { sys::EVP_PKEY_CTX_free(context.as_ptr()) };
+    result?;
+    let key = non_null(key)?;
+    // SAFETY: EVP_PKEY_keygen gave us this reference to a key with both halves.
+    Ok(unsafe { PKey::from_ptr(key.as_ptr()) })
+}
+
+/// The shared secret in a ciphertext of a key encapsulation.
+pub fn decapsulate(key: &PKeyRef<Private>, ciphertext: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
+    let context = openssl::pkey_ctx::PkeyCtx::new(key)?;
+    let mut length = 0;
+    // SAFETY: the context is live.
+    check(unsafe { sys::EVP_PKEY_decapsulate_init(context.as_ptr(), ptr::null()) })?;
+    // SAFETY: as above; without an output the call only tells the length.
+    check(unsafe {
+        sys::EVP_PKEY_decapsulate(
+            context.as_ptr(),
+            ptr::null_mut(),
+            &mut length,
+            ciphertext.as_ptr(),
+            ciphertext.len(),
+        )
+    })?;
+    let mut secret = Zeroizing::new(vec![0; length]);
+    // SAFETY: pointers and lengths describe `secret` and `ciphertext`.
+    check(unsafe {
+        sys::EVP_PKEY_decapsulate(
+            context.as_ptr(),
+            secret.as_mut_ptr(),
+            &mut length,
+            ciphertext.as_ptr(),
+            ciphertext.len(),
+        )
+    })?;
+    secret.truncate(length);
+    Ok(secret)
+}
+
 /// Mixes bytes into the random generator, counting on no entropy in them.
 pub fn add_seed(seed: &[u8]) {
     openssl::init();

@@ -7,6 +7,7 @@
 //! * `signature` signature schemes, shared by [`sign`] and [`verify`], `post_quantum` those of FIPS 204 and 205; `mac`
 //!   message authentication codes
 //! * `rsa` padding of RSA; `block`, `cfb64`, `aead`, `whole` and `key_wrap` the kinds of symmetric ciphers
+//! * [`pair`] pairs that only the key service uses
 //! * [`generate`] new keys; [`derive`] keys from keys and passwords; [`wrap`] keys under keys; [`random`] the random generator
 //! * `algorithm` OpenSSL's hashes and ciphers, fetched once; `der` the little DER that PKCS#11 attributes need
 //! * `ffi` what the `openssl` crate lacks, and the only unsafe code
@@ -31,6 +32,7 @@ pub mod generate;
 pub mod key;
 mod key_wrap;
 mod mac;
+pub mod pair;
 mod post_quantum;
 pub mod random;
 mod rsa;

@@ -1,9 +1,12 @@
 //! Purposes, protection levels and algorithms: one table, whose names and numbers are Google Cloud KMS's.
 
+use std::ffi::CStr;
+
 use claviger_protocol::{AttributeType, KeyType, MechanismType, ObjectClass};
 
 use crate::attributes::Attributes;
 use crate::crypto::curve::Curve;
+use crate::crypto::pair::SM2;
 use crate::error::{Error, Result};
 
 /// Declares an enumeration that the store keeps by its rows' numbers, which never change, so that rows can be
@@ -210,6 +213,9 @@ pub enum KeyShape {
     Rsa(u32),
     /// A pair on the curve of this name in the table of [`curve`](crate::crypto::curve). Imported as PKCS #8.
     Curve(&'static str),
+    /// A pair that only the key service uses, by OpenSSL's name of its algorithm. Imported as PKCS #8; applications
+    /// do not see it.
+    Named(&'static CStr),
     /// Whatever PKCS#11 knows. Never imported through a job.
     Any,
 }
@@ -253,6 +259,7 @@ macro_rules! algorithms {
 const AES_128: KeyShape = KeyShape::Secret(KeyType::AES, 16);
 const AES_192: KeyShape = KeyShape::Secret(KeyType::AES, 24);
 const AES_256: KeyShape = KeyShape::Secret(KeyType::AES, 32);
+const SM4: KeyShape = KeyShape::Secret(KeyType::SM4, 16);
 const RSA_2048: KeyShape = KeyShape::Rsa(2048);
 const RSA_3072: KeyShape = KeyShape::Rsa(3072);
 const RSA_4096: KeyShape = KeyShape::Rsa(4096);
@@ -262,6 +269,7 @@ algorithms! {
     GoogleSymmetricEncryption = 1, "GOOGLE_SYMMETRIC_ENCRYPTION", EncryptDecrypt, AES_256, KMS;
     Aes128Encryption = 1001, "AES_128_ENCRYPTION", EncryptDecrypt, AES_128, KMS;
     Aes192Encryption = 1002, "AES_192_ENCRYPTION", EncryptDecrypt, AES_192, KMS;
+    Sm4Encryption = 1003, "SM4_ENCRYPTION", EncryptDecrypt, SM4, KMS;
 
     Aes128Gcm = 41, "AES_128_GCM", RawEncryptDecrypt, AES_128, P11;
     Aes192Gcm = 1011, "AES_192_GCM", RawEncryptDecrypt, AES_192, P11;
@@ -272,6 +280,9 @@ algorithms! {
     Aes128Ctr = 44, "AES_128_CTR", RawEncryptDecrypt, AES_128, KMS;
     Aes192Ctr = 1013, "AES_192_CTR", RawEncryptDecrypt, AES_192, KMS;
     Aes256Ctr = 45, "AES_256_CTR", RawEncryptDecrypt, AES_256, KMS;
+    Sm4Gcm = 1014, "SM4_GCM", RawEncryptDecrypt, SM4, KMS;
+    Sm4Cbc = 1015, "SM4_CBC", RawEncryptDecrypt, SM4, KMS;
+    Sm4Ctr = 1016, "SM4_CTR", RawEncryptDecrypt, SM4, KMS;
 
     RsaSignPss2048Sha256 = 2, "RSA_SIGN_PSS_2048_SHA256", AsymmetricSign, RSA_2048, KMS;
     RsaSignPss3072Sha256 = 3, "RSA_SIGN_PSS_3072_SHA256", AsymmetricSign, RSA_3072, KMS;
@@ -290,6 +301,11 @@ algorithms! {
     EcSignSecp256k1Sha256 = 31, "EC_SIGN_SECP256K1_SHA256", AsymmetricSign, KeyShape::Curve("secp256k1"), P11;
     EcSignEd25519 = 40, "EC_SIGN_ED25519", AsymmetricSign, KeyShape::Curve("ED25519"), P11;
     EcSignEd448 = 1022, "EC_SIGN_ED448", AsymmetricSign, KeyShape::Curve("ED448"), P11;
+    EcSignSm2Sm3 = 1023, "EC_SIGN_SM2_SM3", AsymmetricSign, KeyShape::Named(SM2), KMS;
+    PqSignMlDsa44 = 68, "PQ_SIGN_ML_DSA_44", AsymmetricSign, KeyShape::Named(c"ML-DSA-44"), KMS;
+    PqSignMlDsa65 = 56, "PQ_SIGN_ML_DSA_65", AsymmetricSign, KeyShape::Named(c"ML-DSA-65"), KMS;
+    PqSignMlDsa87 = 69, "PQ_SIGN_ML_DSA_87", AsymmetricSign, KeyShape::Named(c"ML-DSA-87"), KMS;
+    PqSignSlhDsaSha2128s = 57, "PQ_SIGN_SLH_DSA_SHA2_128S", AsymmetricSign, KeyShape::Named(c"SLH-DSA-SHA2-128s"), KMS;
 
     RsaDecryptOaep2048Sha256 = 8, "RSA_DECRYPT_OAEP_2048_SHA256", AsymmetricDecrypt, RSA_2048, P11;
     RsaDecryptOaep3072Sha256 = 9, "RSA_DECRYPT_OAEP_3072_SHA256", AsymmetricDecrypt, RSA_3072, P11;
@@ -299,11 +315,18 @@ algorithms! {
     RsaDecryptOaep3072Sha1 = 38, "RSA_DECRYPT_OAEP_3072_SHA1", AsymmetricDecrypt, RSA_3072, KMS;
     RsaDecryptOaep4096Sha1 = 39, "RSA_DECRYPT_OAEP_4096_SHA1", AsymmetricDecrypt, RSA_4096, KMS;
 
+    Sm2Decrypt = 1041, "SM2_DECRYPT", AsymmetricDecrypt, KeyShape::Named(SM2), KMS;
+
+    MlKem768 = 47, "ML_KEM_768", KeyEncapsulation, KeyShape::Named(c"ML-KEM-768"), KMS;
+    MlKem1024 = 48, "ML_KEM_1024", KeyEncapsulation, KeyShape::Named(c"ML-KEM-1024"), KMS;
+
     HmacSha256 = 32, "HMAC_SHA256", Mac, KeyShape::Secret(KeyType::SHA256_HMAC, 32), P11;
     HmacSha1 = 33, "HMAC_SHA1", Mac, KeyShape::Secret(KeyType::SHA_1_HMAC, 20), P11;
     HmacSha384 = 34, "HMAC_SHA384", Mac, KeyShape::Secret(KeyType::SHA384_HMAC, 48), P11;
     HmacSha512 = 35, "HMAC_SHA512", Mac, KeyShape::Secret(KeyType::SHA512_HMAC, 64), P11;
     HmacSha224 = 36, "HMAC_SHA224", Mac, KeyShape::Secret(KeyType::SHA224_HMAC, 28), P11;
+
+    HmacSm3 = 1031, "HMAC_SM3", Mac, KeyShape::Secret(KeyType::SM3_HMAC, 32), KMS;
 
     P11Generic = 1000, "P11_GENERIC", P11Generic, KeyShape::Any, KMS;
 }
@@ -361,7 +384,7 @@ impl KeyShape {
             KeyShape::Secret(key_type, _) => Some(key_type),
             KeyShape::Rsa(_) => Some(KeyType::RSA),
             KeyShape::Curve(name) => Curve::named(name).map(Curve::key_type),
-            KeyShape::Any => None,
+            KeyShape::Named(_) | KeyShape::Any => None,
         }
     }
 
@@ -370,7 +393,7 @@ impl KeyShape {
         match self {
             KeyShape::Secret(..) => &[O::SECRET_KEY],
             KeyShape::Rsa(_) | KeyShape::Curve(_) => &[O::PRIVATE_KEY, O::PUBLIC_KEY],
-            KeyShape::Any => &[],
+            KeyShape::Named(_) | KeyShape::Any => &[],
         }
     }
 
@@ -395,7 +418,7 @@ impl KeyShape {
             KeyShape::Rsa(bits) => modulus_bits(attributes.bytes(A::MODULUS)) == bits as usize,
             KeyShape::Curve(name) => Curve::from_params(attributes.bytes(A::EC_PARAMS))
                 .is_ok_and(|curve| Curve::named(name).is_some_and(|named| named.oid == curve.oid)),
-            KeyShape::Any => false,
+            KeyShape::Named(_) | KeyShape::Any => false,
         }
     }
 }
@@ -434,7 +457,7 @@ mod tests {
         }
         assert_eq!(codec::encode(&Algorithm::EcSignP256Sha256).unwrap(), 12u32.to_le_bytes());
         assert!(codec::decode::<Algorithm>(&9999u32.to_le_bytes()).is_err());
-        for unknown in ["", "P11_GENERIC", "p11-generic", "ec-sign-p256", "EC-SIGN-P256-SHA256", "ML_KEM_768"]
+        for unknown in ["", "P11_GENERIC", "p11-generic", "ec-sign-p256", "EC-SIGN-P256-SHA256", "ML_KEM_512"]
         {
             assert!(matches!(Algorithm::parse(unknown), Err(Error::InvalidArgument { .. })), "{unknown}");
         }
@@ -470,7 +493,7 @@ mod tests {
 
     #[test]
     fn every_algorithm_has_a_key_that_pkcs11_can_make_and_use() {
-        for row in ALGORITHMS.iter().filter(|row| row.shape != KeyShape::Any) {
+        for row in ALGORITHMS.iter().filter(|row| row.shape.key_type().is_some()) {
             let name = row.algorithm.name();
             let mechanism = mechanism::mechanism(row.shape.key_gen_mechanism().unwrap()).unwrap();
             assert!(!mechanism.key_types.is_empty(), "{name}");

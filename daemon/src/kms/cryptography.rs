@@ -9,10 +9,11 @@
 //! 2^32 random IVs under one key (SP 800-38D, 8.3) is never met. The additional data is everything before the IV,
 //! SHA-256 of the key's full name, and the caller's data behind its length.
 
+use std::ffi::CStr;
 use std::sync::Arc;
 
-use claviger_protocol::mechanism::{self, Hash, MechanismRow};
-use claviger_protocol::params::Params;
+use claviger_protocol::mechanism::{self, Cipher as BlockCipher, Hash, MechanismRow, Mode, Profiles, Recipe};
+use claviger_protocol::params::{Params, Shape};
 use claviger_protocol::{Bytes, KeyType, MechanismType, ObjectClass};
 use openssl::bn::BigNum;
 use openssl::ecdsa::EcdsaSig;
@@ -21,7 +22,6 @@ use openssl::md::Md;
 use openssl::pkey::{Id, PKey};
 use openssl::pkey_ctx::PkeyCtx;
 use openssl::sha::sha256;
-use openssl::symm::{Cipher as SymmetricCipher, decrypt_aead, encrypt_aead};
 use zeroize::Zeroizing;
 
 use super::algorithm::{Algorithm, KeyShape, ProtectionLevel, Purpose};
@@ -30,7 +30,7 @@ use super::state::VersionState;
 use super::time::Time;
 use super::usage::Use;
 use crate::catalog::{KeyCell, VersionCell};
-use crate::crypto::{self, Direction, Key};
+use crate::crypto::{self, Direction, Key, pair};
 use crate::daemon::Daemon;
 use crate::error::{Error, Result};
 
@@ -108,12 +108,9 @@ impl Daemon {
         output.extend(salt);
         let message_key = cipher.message_key(secret(&live)?, salt)?;
         let authenticated = additional_data(&output, &key.name, aad);
-        let mut tag = [0; TAG_BYTES];
-        let text =
-            encrypt_aead((cipher.cipher)(), &message_key, Some(iv), &authenticated, plaintext, &mut tag)?;
+        let sealed = cipher.crypt(Direction::Encrypt, message_key, iv, authenticated, plaintext)?;
         output.extend(iv);
-        output.extend(text);
-        output.extend(tag);
+        output.extend(&sealed[..]);
         Ok((version, output))
     }
 
@@ -144,16 +141,9 @@ impl Daemon {
         }
         let message_key = cipher.message_key(secret(&live)?, header.salt)?;
         let authenticated = additional_data(header.all, &found.name, aad);
-        let plaintext = decrypt_aead(
-            (cipher.cipher)(),
-            &message_key,
-            Some(header.iv),
-            &authenticated,
-            header.text,
-            header.tag,
-        );
-        match plaintext {
-            Ok(plaintext) => Ok((version, Zeroizing::new(plaintext))),
+        let opened = cipher.crypt(Direction::Decrypt, message_key, header.iv, authenticated, header.sealed);
+        match opened {
+            Ok(plaintext) => Ok((version, Zeroizing::new(plaintext.into_vec()))),
             Err(_) => Err(cannot_decrypt()),
         }
     }
@@ -271,15 +261,21 @@ impl Daemon {
         let encrypts = matches!(direction, Direction::Encrypt);
         let used = if encrypts { Use::Encrypt } else { Use::Decrypt };
         let live = self.admit(key, version, caller, used, encrypts)?;
-        let (r#type, params) = match mode {
-            RawMode::Gcm => (
-                MechanismType::AES_GCM,
-                Params::Gcm { iv: iv.into(), aad: aad.into(), tag_bits: tag_bytes as u64 * 8 },
-            ),
-            RawMode::Cbc => (MechanismType::AES_CBC, Params::Bytes(iv.into())),
-            RawMode::Ctr => (MechanismType::AES_CTR, Params::Ctr { counter_bits: 128, block }),
+        let params = match mode {
+            RawMode::Gcm => Params::Gcm { iv: iv.into(), aad: aad.into(), tag_bits: tag_bytes as u64 * 8 },
+            RawMode::Cbc => Params::Bytes(iv.into()),
+            RawMode::Ctr => Params::Ctr { counter_bits: 128, block },
         };
-        crypto::Cipher::new(direction, row(r#type)?, &params, Arc::new(live))?.one_shot(data)
+        let is_sm4 = version.record().algorithm.shape().key_type() == Some(KeyType::SM4);
+        let mechanism = match (mode, is_sm4) {
+            (RawMode::Gcm, false) => row(MechanismType::AES_GCM)?,
+            (RawMode::Cbc, false) => row(MechanismType::AES_CBC)?,
+            (RawMode::Ctr, false) => row(MechanismType::AES_CTR)?,
+            (RawMode::Gcm, true) => &SM4_GCM,
+            (RawMode::Cbc, true) => &SM4_CBC,
+            (RawMode::Ctr, true) => &SM4_CTR,
+        };
+        crypto::Cipher::new(direction, mechanism, &params, Arc::new(live))?.one_shot(data)
     }
 
     /// Signs. ECDSA signatures are DER (RFC 3279).
@@ -294,6 +290,14 @@ impl Daemon {
         caller: &Caller,
     ) -> Result<Bytes> {
         check_purpose(key, Purpose::AsymmetricSign, "asymmetric-sign")?;
+        if let KeyShape::Named(name) = version.record().algorithm.shape() {
+            check_named_message(key, name, message)?;
+            let live = self.admit(key, version, caller, Use::Sign, true)?;
+            return match message {
+                Message::Data(data) => Ok(pair::sign(name, &live, data)?.into()),
+                Message::Digest(digest) => Ok(pair::sign_digest(&live, digest)?.into()),
+            };
+        }
         let scheme = Signature::of(version.record().algorithm)?;
         let input = scheme.input(key, message)?;
         let live = self.admit(key, version, caller, Use::Sign, true)?;
@@ -326,6 +330,14 @@ impl Daemon {
     ) -> Result<bool> {
         check_purpose(key, Purpose::AsymmetricSign, "asymmetric-verify")?;
         let algorithm = version.record().algorithm;
+        if let KeyShape::Named(name) = algorithm.shape() {
+            check_named_message(key, name, message)?;
+            let live = self.admit(key, version, caller, Use::Verify, false)?.public()?;
+            return match message {
+                Message::Data(data) => pair::verify(name, &live, data, signature),
+                Message::Digest(digest) => pair::verify_digest(&live, digest, signature),
+            };
+        }
         let scheme = Signature::of(algorithm)?;
         let input = scheme.input(key, message)?;
         let live = self.admit(key, version, caller, Use::Verify, false)?.public()?;
@@ -364,6 +376,11 @@ impl Daemon {
         caller: &Caller,
     ) -> Result<Vec<u8>> {
         check_purpose(key, Purpose::AsymmetricDecrypt, "asymmetric-encrypt")?;
+        if let KeyShape::Named(_) = version.record().algorithm.shape() {
+            check_size(key, plaintext.len(), 0)?;
+            let live = self.admit(key, version, caller, Use::Encrypt, true)?.public()?;
+            return pair::encrypt_to(&live, plaintext);
+        }
         let hash = oaep_hash(version.record().algorithm)?;
         let live = self.admit(key, version, caller, Use::Encrypt, true)?.public()?;
         crypto::wrap::rsa_oaep(&live, hash, plaintext).map_err(|error| match error {
@@ -386,9 +403,42 @@ impl Daemon {
         caller: &Caller,
     ) -> Result<Zeroizing<Vec<u8>>> {
         check_purpose(key, Purpose::AsymmetricDecrypt, "asymmetric-decrypt")?;
+        if let KeyShape::Named(_) = version.record().algorithm.shape() {
+            let live = self.admit(key, version, caller, Use::Decrypt, false)?;
+            return pair::decrypt(&live, ciphertext).map_err(|_| cannot_decrypt());
+        }
         let hash = oaep_hash(version.record().algorithm)?;
         let live = self.admit(key, version, caller, Use::Decrypt, false)?;
         crypto::wrap::rsa_oaep_unwrap(&live, hash, ciphertext).map_err(|_| cannot_decrypt())
+    }
+
+    /// The secret that somebody has encapsulated for a version's public key.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for a ciphertext of another length than the algorithm's; a wrong one of that length gives some
+    /// secret.
+    pub fn decapsulate(
+        &self,
+        key: &KeyCell,
+        version: &Arc<VersionCell>,
+        ciphertext: &[u8],
+        caller: &Caller,
+    ) -> Result<Zeroizing<Vec<u8>>> {
+        check_purpose(key, Purpose::KeyEncapsulation, "decapsulate")?;
+        let live = self.admit(key, version, caller, Use::Decapsulate, true)?;
+        pair::decapsulate(&live, ciphertext).map_err(|_| cannot_decrypt())
+    }
+
+    /// The public key of a version that applications do not see, as `SubjectPublicKeyInfo`; none for other versions.
+    /// The caller has checked the state.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub fn named_public_key(&self, version: &VersionCell) -> Result<Option<Vec<u8>>> {
+        let KeyShape::Named(name) = version.record().algorithm.shape() else { return Ok(None) };
+        let Some(material) = self.records.material(&version.uid)? else { return Ok(None) };
+        let public = pair::from_material(name, &material)?.public()?;
+        Ok(Some(public.to_material()?.to_vec()))
     }
 
     /// Makes a message authentication code.
@@ -432,15 +482,16 @@ impl Daemon {
         check_purpose(key, Purpose::Mac, "mac-sign and mac-verify")?;
         check_size(key, data.len(), 0)?;
         let mechanism = match version.record().algorithm {
-            Algorithm::HmacSha1 => MechanismType::SHA_1_HMAC,
-            Algorithm::HmacSha224 => MechanismType::SHA224_HMAC,
-            Algorithm::HmacSha256 => MechanismType::SHA256_HMAC,
-            Algorithm::HmacSha384 => MechanismType::SHA384_HMAC,
-            Algorithm::HmacSha512 => MechanismType::SHA512_HMAC,
+            Algorithm::HmacSha1 => row(MechanismType::SHA_1_HMAC)?,
+            Algorithm::HmacSha224 => row(MechanismType::SHA224_HMAC)?,
+            Algorithm::HmacSha256 => row(MechanismType::SHA256_HMAC)?,
+            Algorithm::HmacSha384 => row(MechanismType::SHA384_HMAC)?,
+            Algorithm::HmacSha512 => row(MechanismType::SHA512_HMAC)?,
+            Algorithm::HmacSm3 => &SM3_HMAC,
             other => return not_here(other),
         };
         let live = self.admit(key, version, caller, used, used == Use::GenerateMac)?;
-        crypto::Signer::new(row(mechanism)?, &Params::None, Arc::new(live))?.sign(data)
+        crypto::Signer::new(mechanism, &Params::None, Arc::new(live))?.sign(data)
     }
 
     /// Lets a use of a version through, counts it, and gives the live key. `makes_new`: an archived key refuses.
@@ -472,7 +523,10 @@ impl Daemon {
             KeyShape::Secret(..) => ObjectClass::SECRET_KEY,
             _ => ObjectClass::PRIVATE_KEY,
         };
-        let live = Key::from_material(class, shape.key_type().unwrap_or(KeyType::GENERIC_SECRET), &material)?;
+        let live = match shape {
+            KeyShape::Named(name) => pair::from_material(name, &material)?,
+            _ => Key::from_material(class, shape.key_type().unwrap_or(KeyType::GENERIC_SECRET), &material)?,
+        };
         self.note_use(version, used, caller.uid);
         Ok(live)
     }
@@ -482,23 +536,34 @@ impl Daemon {
 struct Envelope {
     number: u8,
     key_bytes: usize,
-    cipher: fn() -> SymmetricCipher,
+    /// GCM of the block cipher.
+    gcm: &'static MechanismRow,
 }
 
 impl Envelope {
     fn of(algorithm: Algorithm) -> Result<Envelope> {
-        Ok(match algorithm {
-            Algorithm::GoogleSymmetricEncryption => {
-                Envelope { number: 1, key_bytes: 32, cipher: SymmetricCipher::aes_256_gcm }
-            }
-            Algorithm::Aes192Encryption => {
-                Envelope { number: 2, key_bytes: 24, cipher: SymmetricCipher::aes_192_gcm }
-            }
-            Algorithm::Aes128Encryption => {
-                Envelope { number: 3, key_bytes: 16, cipher: SymmetricCipher::aes_128_gcm }
-            }
+        let aes = row(MechanismType::AES_GCM)?;
+        let (number, key_bytes, gcm) = match algorithm {
+            Algorithm::GoogleSymmetricEncryption => (1, 32, aes),
+            Algorithm::Aes192Encryption => (2, 24, aes),
+            Algorithm::Aes128Encryption => (3, 16, aes),
+            Algorithm::Sm4Encryption => (4, 16, &SM4_GCM),
             other => return not_here(other),
-        })
+        };
+        Ok(Envelope { number, key_bytes, gcm })
+    }
+
+    /// Encrypts, the tag behind the text, or decrypts such.
+    fn crypt(
+        &self,
+        direction: Direction,
+        key: Zeroizing<Vec<u8>>,
+        iv: &[u8],
+        aad: Vec<u8>,
+        data: &[u8],
+    ) -> Result<Bytes> {
+        let params = Params::Gcm { iv: iv.into(), aad: aad.into(), tag_bits: TAG_BYTES as u64 * 8 };
+        crypto::Cipher::new(direction, self.gcm, &params, Arc::new(Key::Secret(key)))?.one_shot(data)
     }
 
     fn message_key(&self, key: &[u8], salt: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
@@ -522,8 +587,8 @@ struct Header<'a> {
     algorithm: u8,
     salt: &'a [u8],
     iv: &'a [u8],
-    text: &'a [u8],
-    tag: &'a [u8],
+    /// Text and tag.
+    sealed: &'a [u8],
     /// Everything before the IV.
     all: &'a [u8],
 }
@@ -537,8 +602,8 @@ impl Header<'_> {
         let (salt, rest) = rest.split_at_checked(SALT_BYTES)?;
         let all = &ciphertext[..ciphertext.len() - rest.len()];
         let (iv, rest) = rest.split_at_checked(IV_BYTES)?;
-        let (text, tag) = rest.split_at_checked(rest.len().checked_sub(TAG_BYTES)?)?;
-        Some(Header { key: *key, version, algorithm: *algorithm, salt, iv, text, tag, all })
+        let sealed = rest.get(..).filter(|sealed| sealed.len() >= TAG_BYTES)?;
+        Some(Header { key: *key, version, algorithm: *algorithm, salt, iv, sealed, all })
     }
 }
 
@@ -568,6 +633,34 @@ fn additional_data(header: &[u8], name: &str, aad: &[u8]) -> Vec<u8> {
     [header, &sha256(name.as_bytes()), &(aad.len() as u64).to_be_bytes(), aad].concat()
 }
 
+/// Mechanisms of the key service alone: PKCS#11 has none of SM4 and SM3.
+static SM4_GCM: MechanismRow = sm4(1, Mode::Gcm, Shape::Gcm);
+static SM4_CBC: MechanismRow = sm4(2, Mode::Cbc, Shape::Bytes);
+static SM4_CTR: MechanismRow = sm4(3, Mode::Ctr, Shape::Ctr);
+static SM3_HMAC: MechanismRow = MechanismRow {
+    r#type: MechanismType(KEY_SERVICE_MECHANISM | 4),
+    recipe: Recipe::Hmac { hash: Hash::Sm3, general: false },
+    key_types: &[KeyType::SM3_HMAC],
+    key_sizes: (32, 32),
+    flags: 0,
+    params: Shape::None,
+    profiles: Profiles(0),
+};
+/// No mechanism of a token has such a number.
+const KEY_SERVICE_MECHANISM: u64 = 0xc34c_ff00;
+
+const fn sm4(number: u64, mode: Mode, params: Shape) -> MechanismRow {
+    MechanismRow {
+        r#type: MechanismType(KEY_SERVICE_MECHANISM | number),
+        recipe: Recipe::Cipher(BlockCipher::Sm4, mode),
+        key_types: &[KeyType::SM4],
+        key_sizes: (16, 16),
+        flags: 0,
+        params,
+        profiles: Profiles(0),
+    }
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum RawMode {
     Gcm,
@@ -578,9 +671,15 @@ enum RawMode {
 impl RawMode {
     fn of(algorithm: Algorithm) -> Result<RawMode> {
         Ok(match algorithm {
-            Algorithm::Aes128Gcm | Algorithm::Aes192Gcm | Algorithm::Aes256Gcm => RawMode::Gcm,
-            Algorithm::Aes128Cbc | Algorithm::Aes192Cbc | Algorithm::Aes256Cbc => RawMode::Cbc,
-            Algorithm::Aes128Ctr | Algorithm::Aes192Ctr | Algorithm::Aes256Ctr => RawMode::Ctr,
+            Algorithm::Aes128Gcm | Algorithm::Aes192Gcm | Algorithm::Aes256Gcm | Algorithm::Sm4Gcm => {
+                RawMode::Gcm
+            }
+            Algorithm::Aes128Cbc | Algorithm::Aes192Cbc | Algorithm::Aes256Cbc | Algorithm::Sm4Cbc => {
+                RawMode::Cbc
+            }
+            Algorithm::Aes128Ctr | Algorithm::Aes192Ctr | Algorithm::Aes256Ctr | Algorithm::Sm4Ctr => {
+                RawMode::Ctr
+            }
             other => return not_here(other),
         })
     }
@@ -730,28 +829,46 @@ impl Signature {
     }
 }
 
+/// Judges what a pair of the key service alone is to sign.
+fn check_named_message(key: &KeyCell, name: &CStr, message: &Message<'_>) -> Result<()> {
+    match message {
+        Message::Data(data) => check_size(key, data.len(), 0),
+        Message::Digest(digest) if name == pair::SM2 && digest.len() == pair::SM3_BYTES => Ok(()),
+        Message::Digest(_) if name == pair::SM2 => {
+            refuse(format!("{} signs sm3 digests of {} bytes", key.name, pair::SM3_BYTES))
+        }
+        Message::Digest(_) => refuse(format!("{} signs data, not a digest of it", key.name)),
+    }
+}
+
 /// Judges the name of a digest that somebody gave for a version.
 ///
 /// # Errors
 /// `InvalidArgument` when the version's algorithm has another one.
 pub fn check_digest_name(version: &VersionCell, name: &str) -> Result<()> {
     let algorithm = version.record().algorithm;
-    let has = Signature::of(algorithm)?.digest.map(|digest| digest.name);
+    let has = match algorithm.shape() {
+        KeyShape::Named(name) => (name == pair::SM2).then_some("sm3"),
+        _ => Signature::of(algorithm)?.digest.map(|digest| digest.name),
+    };
     if has.is_some_and(|has| has == name.to_ascii_lowercase().replace('-', "")) {
         return Ok(());
     }
     refuse(format!("{} signs {}", algorithm.name(), has.map_or("data, not digests", |has| has)))
 }
 
-/// Wraps a data key with somebody's RSA public key: RSAES-OAEP with SHA-256.
+/// Wraps a data key with somebody's public key: RSAES-OAEP with SHA-256, or SM2.
 ///
 /// # Errors
 /// `InvalidArgument` for what is no RSA public key of 2048 bits or more, or one that is too short.
 pub fn wrap_for(public_pem: &[u8], material: &[u8]) -> Result<Vec<u8>> {
     let bad = || Error::InvalidArgument {
-        message: "an RSA public key (PEM) of 2048 bits or more is wanted".to_owned(),
+        message: "an RSA public key (PEM) of 2048 bits or more, or an SM2 public key, is wanted".to_owned(),
     };
     let key = PKey::public_key_from_pem(public_pem).map_err(|_| bad())?;
+    if pair::is(&key, pair::SM2) {
+        return pair::encrypt(&key, material);
+    }
     if key.id() != Id::RSA || key.bits() < 2048 {
         return Err(bad());
     }

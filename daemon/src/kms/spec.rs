@@ -12,6 +12,8 @@ const KEY_SPECS: &[(&str, &[Algorithm])] = &[
     ("Aliyun_AES_256", &[Alg::GoogleSymmetricEncryption]),
     ("Aliyun_AES_192", &[Alg::Aes192Encryption]),
     ("Aliyun_AES_128", &[Alg::Aes128Encryption]),
+    ("Aliyun_SM4", &[Alg::Sm4Encryption]),
+    ("EC_SM2", &[Alg::EcSignSm2Sm3, Alg::Sm2Decrypt]),
     ("RSA_2048", &[Alg::RsaSignPss2048Sha256, Alg::RsaDecryptOaep2048Sha256]),
     ("RSA_3072", &[Alg::RsaSignPss3072Sha256, Alg::RsaDecryptOaep3072Sha256]),
     ("RSA_4096", &[Alg::RsaSignPss4096Sha256, Alg::RsaDecryptOaep4096Sha256]),
@@ -22,6 +24,8 @@ const KEY_SPECS: &[(&str, &[Algorithm])] = &[
 /// Tencent Cloud's key usages, each of which is one algorithm. `ENCRYPT_DECRYPT` is Google's purpose of the same name.
 const KEY_USAGES: &[(&str, Algorithm)] = &[
     ("ASYMMETRIC_DECRYPT_RSA_2048", Alg::RsaDecryptOaep2048Sha256),
+    ("ASYMMETRIC_DECRYPT_SM2", Alg::Sm2Decrypt),
+    ("ASYMMETRIC_SIGN_VERIFY_SM2", Alg::EcSignSm2Sm3),
     ("ASYMMETRIC_SIGN_VERIFY_RSA_2048", Alg::RsaSignPss2048Sha256),
     ("ASYMMETRIC_SIGN_VERIFY_ECC", Alg::EcSignP256Sha256),
     ("ASYMMETRIC_SIGN_VERIFY_ECDSA384", Alg::EcSignP384Sha384),
@@ -97,6 +101,9 @@ mod tests {
             ("ENCRYPT/DECRYPT", "Aliyun_AES_256", Alg::GoogleSymmetricEncryption),
             ("encrypt/decrypt", "aliyun_aes_192", Alg::Aes192Encryption),
             ("ENCRYPT/DECRYPT", "Aliyun_AES_128", Alg::Aes128Encryption),
+            ("ENCRYPT/DECRYPT", "Aliyun_SM4", Alg::Sm4Encryption),
+            ("ENCRYPT/DECRYPT", "EC_SM2", Alg::Sm2Decrypt),
+            ("SIGN/VERIFY", "EC_SM2", Alg::EcSignSm2Sm3),
             ("ENCRYPT/DECRYPT", "RSA_2048", Alg::RsaDecryptOaep2048Sha256),
             ("SIGN/VERIFY", "RSA_2048", Alg::RsaSignPss2048Sha256),
             ("SIGN/VERIFY", "RSA_3072", Alg::RsaSignPss3072Sha256),

@@ -60,6 +60,8 @@ uses! {
     Unwrap = 7, "Unwrap";
     /// Other keys from it.
     Derive = 8, "Derive";
+    /// The opening of an encapsulated secret.
+    Decapsulate = 9, "Decapsulate";
 }
 
 /// What the store keeps of the use of a version.

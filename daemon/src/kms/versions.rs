@@ -153,6 +153,7 @@ pub(super) fn generate(algorithm: Algorithm) -> Result<Key> {
             let curve = Curve::named(name).ok_or(Error::CurveNotSupported)?;
             pair(AttributeType::EC_PARAMS, bytes(curve.oid))
         }
+        KeyShape::Named(name) => crypto::pair::generate(name),
         KeyShape::Any => Err(Error::FailedPrecondition {
             message: format!("keys of algorithm {} are made by PKCS#11 applications only", algorithm.name()),
         }),

@@ -1,6 +1,6 @@
 //! Unwrapped material: is it a sound key of the algorithm, and is it the same as before?
 
-use claviger_protocol::AttributeType;
+use claviger_protocol::{AttributeType, KeyType};
 use openssl::ec::Asn1Flag;
 use openssl::hash::MessageDigest;
 use openssl::pkey::{Id, PKey, Private};
@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 use super::FailureReason;
 use crate::crypto::Key;
 use crate::crypto::curve::Curve;
+use crate::crypto::pair;
 use crate::error::{Error, Result};
 use crate::kms::algorithm::{Algorithm, KeyShape};
 
@@ -50,6 +51,14 @@ pub(super) fn check_material(
             if !is_on_curve {
                 return Err(FailureReason::WrongAlgorithm);
             }
+        }
+        KeyShape::Named(name) => {
+            if !pair::is(&private, name) {
+                return Err(FailureReason::WrongAlgorithm);
+            }
+            let live = Key::Private(private);
+            // Its type says nothing that the check asks for.
+            return live.check(KeyType::GENERIC_SECRET).map(|()| live).map_err(|_| FailureReason::WeakKey);
         }
         KeyShape::Secret(..) | KeyShape::Any => return Err(FailureReason::Internal),
     }
@@ -114,6 +123,7 @@ fn canonical(live: &Key) -> Result<Vec<Zeroizing<Vec<u8>>>> {
             let modulus = Zeroizing::new(key.rsa()?.n().to_vec());
             Ok([modulus].into_iter().chain(primes).collect())
         }
+        Key::Private(key) if Curve::of(key).is_err() => Ok(vec![pair::private_value(key)?]),
         Key::Private(_) => Ok(vec![part(AttributeType::VALUE)?]),
         Key::Public(_) => Err(Error::KeyTypeInconsistent),
     }
