@@ -60,7 +60,7 @@ fn rules(call: &Call<'_>, others: Rules) -> Result<Rules> {
 /// `keyrings list`
 pub fn list(call: &Call<'_>) -> Result<Value> {
     let mut tokens = call.daemon.catalog.tokens();
-    tokens.retain(|token| call.sees_ring(&token.ring().name));
+    tokens.retain(|token| !token.is_shut() && call.sees_ring(&token.ring().name));
     let (project, location) = call.place()?;
     call.check_list(tokens.is_empty(), &Target::location(&project, &location))?;
     tokens.sort_by_key(|token| token.ring().name.clone());
