@@ -71,6 +71,23 @@ pub fn decode_in_place<'a, T: BorrowDecode<'a, ()>>(bytes: &'a [u8]) -> Result<T
     }
 }
 
+/// As [`decode`], of bytes that may lack what was added to the type since they were written: up to `missing` bytes
+/// that are not there read as zeros. Every byte that is there has to be part of the value.
+///
+/// # Errors
+/// [`Malformed`] for anything else.
+pub fn decode_prefix<T: Decode<()>>(bytes: &[u8], missing: usize) -> Result<T, Malformed> {
+    let mut padded = Vec::with_capacity(bytes.len() + missing);
+    padded.extend_from_slice(bytes);
+    padded.resize(bytes.len() + missing, 0);
+    let decoded = bincode::decode_from_slice(&padded, CONFIG);
+    crate::bytes::wipe(&mut padded);
+    match decoded {
+        Ok((value, consumed)) if consumed >= bytes.len() => Ok(value),
+        _ => Err(Malformed),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

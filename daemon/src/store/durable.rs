@@ -2,13 +2,16 @@
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 
 use super::error::{Error, Result};
+
+/// Most bytes that are overwritten; what holds keys is a few hundred.
+const MAX_OVERWRITTEN_BYTES: u64 = 1024 * 1024;
 
 /// Syncs a directory, so that names made or renamed in it last.
 pub(super) fn sync_dir(path: &Path) -> Result<()> {
@@ -50,6 +53,15 @@ pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
     write_new(&new, bytes).map_err(|error| Error::io("write", &new, error))?;
     std::fs::rename(&new, path).map_err(|error| Error::io("replace", path, error))?;
     sync_dir(parent(path))
+}
+
+/// Writes zeros over a small file that has no name any more. Best effort: the disk may keep old blocks all the
+/// same.
+pub(super) fn overwrite(file: &File, path: &Path) {
+    let zeros = file.metadata().map(|status| vec![0; status.len().min(MAX_OVERWRITTEN_BYTES) as usize]);
+    if let Err(error) = zeros.and_then(|zeros| file.write_all_at(&zeros, 0)).and_then(|()| file.sync_data()) {
+        tracing::warn!(file = %path.display(), %error, "the old file cannot be overwritten");
+    }
 }
 
 /// Opens an existing file for reading and writing in place.

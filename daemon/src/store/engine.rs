@@ -5,6 +5,8 @@ use std::fmt;
 use async_trait::async_trait;
 
 use super::error::{Error, Result};
+use super::seal::Sealer;
+use super::verify::Findings;
 use super::watch::Watch;
 
 /// Largest value of one record, in bytes. Up to here sled keeps values in its log; larger ones can go to
@@ -64,6 +66,8 @@ trees! {
     Pin = 12,
     /// What is due at a later time: rotation, destruction, expiry.
     Schedule = 13,
+    /// What was removed from [`Tree::Material`].
+    Tombstone = 14,
     /// Second and later chunks of values that are longer than one record.
     Chunk = 255,
 }
@@ -271,6 +275,15 @@ pub trait Store: Send + Sync {
 
     /// Durable changes under `prefix` from now on, in the order of their revisions.
     async fn watch(&self, prefix: &RecordKey) -> Result<Watch>;
+
+    /// The revision of the last commit; 0 before the first.
+    async fn revision(&self) -> u64;
+
+    /// Examines every record while commits wait; opens each with `sealer`.
+    ///
+    /// # Errors
+    /// What keeps the records from being read.
+    async fn examine(&self, sealer: &Sealer) -> Result<Findings>;
 
     /// Remembers, where it outlives the engine's files, that the keyring reached `generation`; an older one is
     /// refused from then on. `Ok` means durable.

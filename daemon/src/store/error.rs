@@ -202,9 +202,17 @@ pub enum Error {
     /// The store is not what the anchor says it has to be.
     #[error("{0}")]
     NotWhole(Box<Findings>),
-    /// A file that is no export of a store, or is damaged, or was sealed under another passphrase.
-    #[error("{}: {what}", path.display())]
-    Export {
+    /// A file that is no backup or export of a store, or is damaged, or was sealed for others.
+    #[error("{} {what}", path.display())]
+    Archive {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: &'static str,
+    },
+    /// A file without a passphrase.
+    #[error("{} {what}", path.display())]
+    Passphrase {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
@@ -213,6 +221,16 @@ pub enum Error {
     /// There is nothing in the directory.
     #[error("{} holds no store", path.display())]
     NoStore {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// A restore into the directory did not end.
+    #[error(
+        "{} holds what a restore left that was cut short; remove its store, anchor, inventory and keyring.* and \
+         restore again",
+        path.display()
+    )]
+    Unfinished {
         /// The directory.
         path: PathBuf,
     },
@@ -254,6 +272,28 @@ pub enum RootKeyFault {
     /// The service manager passed no credentials.
     #[error("CREDENTIALS_DIRECTORY is not set; give the unit LoadCredential=root-key:...")]
     NoCredentials,
+    /// It is no root key under a passphrase.
+    #[error("holds no root key under a passphrase, or is damaged")]
+    NoPassphraseFile,
+    /// A newer version wrote it.
+    #[error("was written by a newer version")]
+    NewerForm,
+    /// The passphrase is another one.
+    #[error("does not open: the passphrase is wrong")]
+    Passphrase,
+    /// There is one already.
+    #[error("exists already; change it with: claviger root rotate")]
+    Exists,
+    /// Somebody has to say what it is to be kept under.
+    #[error("is kept under a passphrase; give one")]
+    NoPassphraseGiven,
+    /// The service manager keeps it, and the daemon cannot change what it keeps.
+    #[error(
+        "is a credential of the service manager: put 32 random bytes where the unit takes it from (systemd-creds \
+         encrypt --name=root-key), give the same bytes with --new-root-key-file, and keep the old one until the \
+         daemon has been restarted"
+    )]
+    NotOurs,
     /// The system refused to read or write it.
     #[error("{0}")]
     Io(#[from] io::Error),

@@ -2,29 +2,32 @@
 //!
 //! ```text
 //! slot       magic[8] | schema u8 | generation u64 | store id[16] | nonce[12] | ciphertext | tag[16]
-//! plaintext  store key[32] | current epoch u32 | count u32 | count × (epoch u32 | key[32])
+//! plaintext  store key[32] | base key[32] | current epoch u32 | count u32 | count × (epoch u32 | key[32])
 //! ```
+//!
+//! Schema 1 had no base key: what comes from it now came from the root key then, so that the root key could not
+//! be changed. A keyring of schema 1 takes its root key for the base key and is saved as schema 2.
 //!
 //! Integers are big endian; everything before the nonce is additional data; the key is the root key's
 //! subkey `keyring-kek`. A save writes both slots, one whole file after the other, so that each moment
 //! leaves one that opens, and a key that was dropped is in neither.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use super::durable::{open_private, replace};
+use super::durable::{open_private, overwrite, replace};
 use super::error::{Error, Result};
 use super::root_key::{RootKey, derive, label};
 use super::seal::{KEY_BYTES, Key, decrypt, encrypt, random_key};
 use super::tally::{Authenticator, take};
 
 const MAGIC: &[u8; 8] = b"CLVKRING";
-const SCHEMA: u8 = 1;
+/// Without a base key.
+const SCHEMA_WITHOUT_BASE: u8 = 1;
+const SCHEMA: u8 = 2;
 const CLEAR_BYTES: usize = MAGIC.len() + 1 + 8 + STORE_ID_BYTES;
 const STORE_ID_BYTES: usize = 16;
 const SLOTS: [&str; 2] = ["keyring.a", "keyring.b"];
@@ -39,6 +42,10 @@ pub struct Keyring {
     pub(super) store_id: [u8; STORE_ID_BYTES],
     /// Seals metadata.
     pub(super) store_key: Key,
+    /// What the daemon's other keys come from: of PINs, of the audit log. It stays when the root key changes.
+    pub(super) base_key: Key,
+    /// The schema of the file it was read from.
+    schema: u8,
     /// Counts saves, from 1.
     generation: u64,
     current: u32,
@@ -67,6 +74,8 @@ impl Keyring {
         Ok(Self {
             store_id,
             store_key: random_key()?,
+            base_key: random_key()?,
+            schema: SCHEMA,
             generation: 0,
             current: 1,
             epochs: BTreeMap::from([(1, first.clone())]),
@@ -82,7 +91,7 @@ impl Keyring {
     /// the newest is of a form this program does not know.
     pub fn load(dir: &Path, root: &RootKey) -> Result<Option<Self>> {
         let kek = root.subkey(label::KEYRING_KEK)?;
-        let (found, stale) = Self::newest(dir, &kek)?;
+        let (found, stale) = Self::newest(dir, root)?;
         if let Some(keyring) = &found {
             let bytes = keyring.to_file(&kek)?;
             for path in stale {
@@ -95,13 +104,24 @@ impl Keyring {
 
     /// As [`Keyring::load`], and changes no file.
     pub(super) fn peek(dir: &Path, root: &RootKey) -> Result<Option<Self>> {
-        let kek = root.subkey(label::KEYRING_KEK)?;
-        Ok(Self::newest(dir, &kek)?.0)
+        Ok(Self::newest(dir, root)?.0)
+    }
+
+    /// Whether a keyring in `dir` opens under `root`.
+    ///
+    /// # Errors
+    /// What keeps the files from being read.
+    pub(super) fn opens_under(dir: &Path, root: &RootKey) -> Result<bool> {
+        match Self::peek(dir, root) {
+            Ok(found) => Ok(found.is_some()),
+            Err(Error::KeyringNotAuthentic { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// The newest keyring, and the slots that do not hold it.
-    fn newest(dir: &Path, kek: &[u8; KEY_BYTES]) -> Result<(Option<Self>, Vec<PathBuf>)> {
-        let slots = [Self::load_slot(dir, 0, kek)?, Self::load_slot(dir, 1, kek)?];
+    fn newest(dir: &Path, root: &RootKey) -> Result<(Option<Self>, Vec<PathBuf>)> {
+        let slots = [Self::load_slot(dir, 0, root)?, Self::load_slot(dir, 1, root)?];
         if slots.iter().all(|slot| matches!(slot, Slot::Missing)) {
             return Ok((None, Vec::new()));
         }
@@ -136,6 +156,7 @@ impl Keyring {
     /// As [`Keyring::save`], under the root key's subkey itself.
     pub(super) fn save_under(&mut self, dir: &Path, kek: &[u8; KEY_BYTES]) -> Result<()> {
         self.generation += 1;
+        self.schema = SCHEMA;
         let bytes = self.to_file(kek)?;
         (0..SLOTS.len()).try_for_each(|index| {
             let path = slot_path(dir, index);
@@ -147,6 +168,19 @@ impl Keyring {
             }
             Ok(())
         })
+    }
+
+    /// Whether it was read from a file of an older schema.
+    pub(super) fn is_of_older_schema(&self) -> bool {
+        self.schema != SCHEMA
+    }
+
+    /// The daemon's key for the purpose `label`, one of the constants in [`label`].
+    ///
+    /// # Errors
+    /// [`Error::Crypto`] when OpenSSL fails.
+    pub(super) fn subkey(&self, label: &str) -> Result<Key> {
+        derive(&self.base_key, label)
     }
 
     /// How often the keyring was saved.
@@ -205,7 +239,7 @@ impl Keyring {
         self.epochs.retain(|&number, _| number == self.current);
     }
 
-    fn load_slot(dir: &Path, index: usize, kek: &[u8; KEY_BYTES]) -> Result<Slot> {
+    fn load_slot(dir: &Path, index: usize, root: &RootKey) -> Result<Slot> {
         let path = slot_path(dir, index);
         let bytes = match std::fs::metadata(&path) {
             Ok(status) if status.len() > MAX_FILE_BYTES => return Ok(Slot::Foreign),
@@ -215,13 +249,17 @@ impl Keyring {
                 Err(error) => return Err(Error::io("read", &path, error)),
             },
         };
-        let Some(plaintext) = open_file(&bytes, kek) else { return Ok(Slot::Foreign) };
+        let kek = root.subkey(label::KEYRING_KEK)?;
+        let Some(plaintext) = open_file(&bytes, &kek) else { return Ok(Slot::Foreign) };
         let (schema, generation, store_id) = clear_part(&bytes).ok_or_else(|| damaged(&path))?;
-        if schema != SCHEMA {
-            return Err(Error::KeyringForm { path, schema });
-        }
-        let keyring = Self::from_plaintext(&plaintext, generation, store_id).ok_or_else(|| damaged(&path))?;
-        Ok(Slot::Authentic(keyring))
+        let base = match schema {
+            SCHEMA => None,
+            SCHEMA_WITHOUT_BASE => Some(root.bytes()),
+            _ => return Err(Error::KeyringForm { path, schema }),
+        };
+        let keyring = Self::from_plaintext(&plaintext, generation, store_id, base);
+        let keyring = keyring.ok_or_else(|| damaged(&path))?;
+        Ok(Slot::Authentic(Self { schema, ..keyring }))
     }
 
     fn to_file(&self, kek: &[u8; KEY_BYTES]) -> Result<Vec<u8>> {
@@ -238,8 +276,9 @@ impl Keyring {
     fn to_plaintext(&self) -> Zeroizing<Vec<u8>> {
         let count = self.epochs.len();
         // Of the final size at once: growing would leave copies of keys behind.
-        let mut plaintext = Zeroizing::new(Vec::with_capacity(KEY_BYTES + 8 + count * (4 + KEY_BYTES)));
+        let mut plaintext = Zeroizing::new(Vec::with_capacity(2 * KEY_BYTES + 8 + count * (4 + KEY_BYTES)));
         plaintext.extend_from_slice(&*self.store_key);
+        plaintext.extend_from_slice(&*self.base_key);
         plaintext.extend_from_slice(&self.current.to_be_bytes());
         plaintext.extend_from_slice(&u32::try_from(count).unwrap_or(u32::MAX).to_be_bytes());
         for (number, key) in &self.epochs {
@@ -249,8 +288,18 @@ impl Keyring {
         plaintext
     }
 
-    fn from_plaintext(mut rest: &[u8], generation: u64, store_id: [u8; STORE_ID_BYTES]) -> Option<Self> {
+    /// With `base` for the base key of a schema that has none.
+    fn from_plaintext(
+        mut rest: &[u8],
+        generation: u64,
+        store_id: [u8; STORE_ID_BYTES],
+        base: Option<&[u8; KEY_BYTES]>,
+    ) -> Option<Self> {
         let store_key = Zeroizing::new(take::<KEY_BYTES>(&mut rest)?);
+        let base_key = Zeroizing::new(match base {
+            Some(base) => *base,
+            None => take::<KEY_BYTES>(&mut rest)?,
+        });
         let current = u32::from_be_bytes(take(&mut rest)?);
         let count = u32::from_be_bytes(take(&mut rest)?);
         let mut epochs = BTreeMap::new();
@@ -259,15 +308,9 @@ impl Keyring {
             epochs.insert(number, Zeroizing::new(take::<KEY_BYTES>(&mut rest)?));
         }
         let current_key = epochs.get(&current)?.clone();
-        rest.is_empty().then_some(Self { store_id, store_key, generation, current, epochs, current_key })
-    }
-}
-
-/// Writes zeros over a file that has no name any more. Best effort: the disk may keep old blocks all the same.
-fn overwrite(file: &File, path: &Path) {
-    let zeros = file.metadata().map(|status| vec![0; status.len().min(MAX_FILE_BYTES) as usize]);
-    if let Err(error) = zeros.and_then(|zeros| file.write_all_at(&zeros, 0)).and_then(|()| file.sync_data()) {
-        tracing::warn!(file = %path.display(), %error, "the old keyring cannot be overwritten");
+        let keyring =
+            Self { store_id, store_key, base_key, schema: SCHEMA, generation, current, epochs, current_key };
+        rest.is_empty().then_some(keyring)
     }
 }
 
@@ -387,7 +430,7 @@ mod tests {
             let path = slot_path(dir.path(), index);
             assert_eq!(path.metadata().unwrap().mode() & 0o7777, 0o600);
             let bytes = std::fs::read(path).unwrap();
-            for key in [&keyring.store_key, &keyring.current_key] {
+            for key in [&keyring.store_key, &keyring.base_key, &keyring.current_key] {
                 assert!(!bytes.windows(8).any(|window| window == &key[..8]));
             }
         }

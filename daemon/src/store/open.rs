@@ -7,6 +7,7 @@
 //! inventory   see `inventory.rs`
 //! store.unfinished/    what a first start left that was cut short
 //! reserve     see `reserve.rs`
+//! tombstones  see `tombstone.rs`
 //! store/      the engine's own
 //! ```
 //!
@@ -29,7 +30,7 @@ use super::keyring::Keyring;
 use super::records::{Change, Records};
 use super::reserve;
 use super::root_key::{RootKey, label};
-use super::seal::Sealer;
+use super::seal::{Key, Sealer};
 use super::sled::{Anchoring, SledStore};
 use super::verify::{Fault, Findings, Survey};
 
@@ -41,9 +42,11 @@ const INVENTORY_FILE: &str = "inventory";
 
 /// A record of every store with the form of the whole.
 pub(super) const FORMAT_KEY: &[u8] = b"format";
+/// A restore has begun and not ended.
+pub(super) const FORMAT_UNFINISHED: u32 = 0;
 /// Stores had no anchor.
 const FORMAT_WITHOUT_ANCHOR: u32 = 1;
-const FORMAT: u32 = 2;
+pub(super) const FORMAT: u32 = 2;
 
 /// Whether `dir` already holds a store or its keyring, so that only the root key it was made with fits.
 pub fn holds_data(dir: &Path) -> bool {
@@ -59,12 +62,33 @@ pub fn holds_data(dir: &Path) -> bool {
 /// keys do not fit, [`Error::AnchorMissing`], [`Error::AnchorNotAuthentic`] or [`Error::NotWhole`] when
 /// records are missing or nothing tells, and whatever the engine finds damaged.
 pub fn open(dir: &Path, root: &RootKey) -> Result<Records> {
-    let lock = lock_dir(dir)?;
+    open_locked(dir, root, lock(dir)?)
+}
+
+/// As [`open`], for who has locked the directory already.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_locked(dir: &Path, root: &RootKey, lock: DirectoryLock) -> Result<Records> {
     let keyring = match Keyring::load(dir, root)? {
         Some(keyring) => keyring,
         None if holds_data(dir) => return Err(Error::KeyringMissing { path: Keyring::first_path(dir) }),
-        None => new_keyring(dir, root)?,
+        None => new_keyring(dir, root, None)?,
     };
+    open_with(dir, root, lock, keyring)
+}
+
+/// Makes a new store in `dir`, which holds none, with the base key of another.
+pub(super) fn open_new(dir: &Path, root: &RootKey, base_key: Key) -> Result<Records> {
+    let lock = lock(dir)?;
+    if holds_data(dir) {
+        return Err(Error::NotEmpty { path: dir.to_owned() });
+    }
+    let keyring = new_keyring(dir, root, Some(base_key))?;
+    open_with(dir, root, lock, keyring)
+}
+
+fn open_with(dir: &Path, root: &RootKey, lock: DirectoryLock, keyring: Keyring) -> Result<Records> {
     reserve::release_if_low(dir);
     let parts = match Parts::open(dir, keyring.clone()) {
         Err(Error::Corrupt { what }) if was_never_served(dir, &keyring)? => {
@@ -80,6 +104,7 @@ pub fn open(dir: &Path, root: &RootKey) -> Result<Records> {
         Ok(Some(format)) if *format > FORMAT => {
             return Err(Error::StoreForm { path: dir.join(STORE_DIR), format: *format });
         }
+        Ok(Some(FORMAT_UNFINISHED)) => return Err(Error::Unfinished { path: dir.to_owned() }),
         _ => {}
     }
     let survey = parts.survey()?;
@@ -104,6 +129,11 @@ pub fn open(dir: &Path, root: &RootKey) -> Result<Records> {
         change.put_if(Tree::Meta, FORMAT_KEY, Expect::Any, &FORMAT)?;
         records.commit(change)?;
     }
+    let keyring = records.sealer.keyring().clone();
+    if keyring.is_of_older_schema() {
+        tracing::info!("bringing the keyring to the present form");
+        records.save_keyring(keyring)?;
+    }
     reserve::keep(dir);
     Ok(records)
 }
@@ -115,7 +145,7 @@ pub fn open(dir: &Path, root: &RootKey) -> Result<Records> {
 /// As [`open`], of what keeps the store from being examined.
 pub fn verify(dir: &Path, root: &RootKey) -> Result<Findings> {
     refuse_if_none(dir)?;
-    let _lock = lock_dir(dir)?;
+    let _lock = lock(dir)?;
     let keyring = existing_keyring(dir, root)?;
     let parts = Parts::open(dir, keyring).map_err(unreadable)?;
     let survey = parts.survey()?;
@@ -140,7 +170,7 @@ pub fn verify(dir: &Path, root: &RootKey) -> Result<Findings> {
 /// As [`open`]; [`Error::Corrupt`] when sled cannot read the database to its end.
 pub fn recover(dir: &Path, root: &RootKey) -> Result<Findings> {
     refuse_if_none(dir)?;
-    let lock = lock_dir(dir)?;
+    let lock = lock(dir)?;
     let keyring = existing_keyring(dir, root)?;
     let parts = Parts::open(dir, keyring)?;
     let survey = parts.survey()?;
@@ -212,7 +242,7 @@ impl Parts {
         self.adopt(None, &state, survey)
     }
 
-    fn into_records(self, root: &RootKey, lock: Flock<std::fs::File>) -> Result<Records> {
+    fn into_records(self, root: &RootKey, lock: DirectoryLock) -> Result<Records> {
         let kek = root.subkey(label::KEYRING_KEK)?;
         let engine: Arc<dyn Store> = Arc::new(self.engine);
         Ok(Records::open(engine, self.sealer).holding(lock).in_custody(self.dir, kek))
@@ -251,10 +281,17 @@ fn unreadable(error: Error) -> Error {
     }
 }
 
-fn lock_dir(dir: &Path) -> Result<Flock<std::fs::File>> {
+/// Keeps others out of a state directory for as long as it lives.
+pub struct DirectoryLock(#[expect(dead_code, reason = "held, never looked at")] Flock<std::fs::File>);
+
+/// Locks the state directory `dir`, which is made when it is missing.
+///
+/// # Errors
+/// [`Error::Locked`] when another daemon uses it, [`Error::Exposed`] when others may write to it.
+pub fn lock(dir: &Path) -> Result<DirectoryLock> {
     make_private_dir(dir)?;
     refuse_if_exposed(dir)?;
-    lock_file(&dir.join(LOCK_FILE))
+    lock_file(&dir.join(LOCK_FILE)).map(DirectoryLock)
 }
 
 /// Copies the state directory `dir`, which no daemon may be using, to the new directory `copy`.
@@ -263,7 +300,7 @@ fn lock_dir(dir: &Path) -> Result<Flock<std::fs::File>> {
 /// [`Error::Locked`] when a daemon uses it, [`Error::Io`] or [`Error::NoSpace`].
 pub fn copy(dir: &Path, copy: &Path) -> Result<()> {
     refuse_if_none(dir)?;
-    let _lock = lock_dir(dir)?;
+    let _lock = lock(dir)?;
     copy_dir(dir, copy)
 }
 
@@ -292,9 +329,12 @@ fn existing_keyring(dir: &Path, root: &RootKey) -> Result<Keyring> {
     Keyring::peek(dir, root)?.ok_or_else(|| Error::KeyringMissing { path: Keyring::first_path(dir) })
 }
 
-/// Anchor and keyring of a new store.
-fn new_keyring(dir: &Path, root: &RootKey) -> Result<Keyring> {
+/// Anchor and keyring of a new store, with a base key of its own or another's.
+fn new_keyring(dir: &Path, root: &RootKey, base_key: Option<Key>) -> Result<Keyring> {
     let mut keyring = Keyring::random()?;
+    if let Some(base_key) = base_key {
+        keyring.base_key = base_key;
+    }
     let key = Arc::new(keyring.authenticator()?);
     Anchor::create(&dir.join(ANCHOR_FILE), key, Anchored::default())?;
     keyring.save(dir, root)?;

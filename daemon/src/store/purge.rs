@@ -5,7 +5,8 @@
 //!
 //! 1. a new epoch begins; keyring and anchor are durable; from here new material is under it
 //! 2. the data keys of all live material are wrapped under it, in batches
-//! 3. every live material is opened under it; any failure ends the purge with the old keys in place
+//! 3. every live material is opened under it, and what was removed is listed (`tombstone.rs`); any failure ends
+//!    the purge with the old keys in place
 //! 4. the old epochs' keys leave both slots of the keyring and the memory; what is still wrapped under them
 //!    is lost for good
 //!
@@ -20,6 +21,7 @@ use std::time::{Duration, Instant};
 use super::engine::{Batch, Expect, RecordKey, Tree};
 use super::error::{Error, Result};
 use super::records::{Records, block_on, is_material};
+use super::tombstone;
 
 /// Records that one commit wraps again.
 const BATCH_RECORDS: usize = 256;
@@ -38,6 +40,8 @@ pub struct Purged {
     pub epoch: u32,
     /// Records whose data keys were wrapped again.
     pub rewrapped: usize,
+    /// Removed material whose keys are gone now.
+    pub erased: usize,
 }
 
 impl Records {
@@ -63,23 +67,26 @@ impl Records {
         let epoch = self.begin_epoch()?;
         let rewrapped = self.rewrap_all()?;
         self.check_all_under(epoch)?;
+        if let Some(dir) = self.directory() {
+            self.list_tombstones(&tombstone::path(dir))?;
+        }
         self.drop_old_epochs()?;
-        Ok(Purged { epoch, rewrapped })
+        let erased = self.mark_erased(epoch)?;
+        Ok(Purged { epoch, rewrapped, erased })
     }
 
-    /// Purges if it is due and this process has not done so within a day; for whoever comes by regularly.
+    /// Whether a purge is due and this process has begun none within a day; one counts as begun now. For whoever
+    /// comes by regularly.
     ///
     /// # Errors
-    /// As [`Records::purge`]; after an error the next try is a day later, too.
-    pub fn purge_daily(&self) -> Result<Option<Purged>> {
-        {
-            let mut last = self.last_purge.lock().unwrap_or_else(PoisonError::into_inner);
-            if last.is_some_and(|last| last.elapsed() < DAY) || !self.purge_is_due()? {
-                return Ok(None);
-            }
-            *last = Some(Instant::now());
+    /// As [`Records::purge_is_due`].
+    pub fn begin_daily_purge(&self) -> Result<bool> {
+        let mut last = self.last_purge.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.is_some_and(|last| last.elapsed() < DAY) || !self.purge_is_due()? {
+            return Ok(false);
         }
-        self.purge().map(Some)
+        *last = Some(Instant::now());
+        Ok(true)
     }
 
     fn begin_epoch(&self) -> Result<u32> {

@@ -5,7 +5,7 @@
 //! chunks are in [`Tree::Chunk`] under tree number, key and index (u32, big endian), each the id and its
 //! part. The id tells the chunks of one writing from those of another.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -15,14 +15,18 @@ use std::time::Instant;
 
 use bincode::{Decode, Encode};
 use claviger_protocol::codec;
-use nix::fcntl::Flock;
 use zeroize::Zeroizing;
 
 use super::engine::{Batch, Expect, MAX_RECORD_BYTES, Record, RecordKey, Store, Tree};
 use super::error::{Error, Result};
 use super::keyring::Keyring;
+use super::open::DirectoryLock;
 use super::purge::REMOVED_KEY;
+use super::root_key::{RootKey, label};
+use super::schema::{decode, upgraded};
 use super::seal::{Key, SEAL_BYTES, Sealer};
+use super::tombstone::{Tombstone, now};
+use super::verify::Findings;
 
 const WHOLE: u8 = 0;
 const HEAD: u8 = 1;
@@ -55,13 +59,14 @@ pub struct Records {
     /// The last epoch for which [`REMOVED_KEY`] was written; 0 before the first.
     removed_in: AtomicU32,
     /// Held for as long as the records are open.
-    _lock: Option<Flock<std::fs::File>>,
+    _lock: Option<DirectoryLock>,
 }
 
 /// Directory and key of the keyring.
 struct Custody {
     dir: PathBuf,
-    kek: Key,
+    /// Changes with the root key.
+    kek: Mutex<Key>,
 }
 
 /// Puts and removes that one commit does together or not at all. A record may be named once.
@@ -162,21 +167,53 @@ impl Records {
 
     /// The same records, whose keyring is saved in `dir` under `kek`.
     pub(super) fn in_custody(self, dir: PathBuf, kek: Key) -> Self {
-        Self { custody: Some(Custody { dir, kek }), ..self }
+        Self { custody: Some(Custody { dir, kek: Mutex::new(kek) }), ..self }
     }
 
     /// Makes `keyring` durable and then uses it.
     pub(super) fn save_keyring(&self, mut keyring: Keyring) -> Result<()> {
         if let Some(Custody { dir, kek }) = &self.custody {
-            keyring.save_under(dir, kek)?;
+            keyring.save_under(dir, &*kek.lock().unwrap_or_else(PoisonError::into_inner))?;
             block_on(self.engine.note_keyring(keyring.generation()))?;
         }
         self.sealer.replace_keyring(keyring);
         Ok(())
     }
 
+    /// Seals the keyring under another root key, which opens the store from now on in place of the present one.
+    /// No record changes.
+    ///
+    /// # Errors
+    /// [`Error::Io`] or [`Error::NoSpace`]: it is then unknown which of the two root keys opens the store after a
+    /// restart, and one of them does.
+    pub fn change_root(&self, root: &RootKey) -> Result<()> {
+        let Some(Custody { dir, kek }) = &self.custody else { return Ok(()) };
+        let _one = self.purging.lock().unwrap_or_else(PoisonError::into_inner);
+        let new = root.subkey(label::KEYRING_KEK)?;
+        let mut keyring = self.sealer.keyring().clone();
+        keyring.save_under(dir, &new)?;
+        *kek.lock().unwrap_or_else(PoisonError::into_inner) = new;
+        block_on(self.engine.note_keyring(keyring.generation()))?;
+        self.sealer.replace_keyring(keyring);
+        Ok(())
+    }
+
+    /// The daemon's key for the purpose `label`, one of the constants in [`label`]. It stays when the root key
+    /// changes, and goes with a backup.
+    ///
+    /// # Errors
+    /// [`Error::Crypto`] when OpenSSL fails.
+    pub fn subkey(&self, label: &str) -> Result<Key> {
+        self.sealer.keyring().subkey(label)
+    }
+
+    /// The state directory; `None` for records that end with the process.
+    pub fn directory(&self) -> Option<&Path> {
+        self.custody.as_ref().map(|custody| custody.dir.as_path())
+    }
+
     /// The same records, which keep `lock` until they are dropped.
-    pub(super) fn holding(self, lock: Flock<std::fs::File>) -> Self {
+    pub(super) fn holding(self, lock: DirectoryLock) -> Self {
         Self { _lock: Some(lock), ..self }
     }
 
@@ -301,6 +338,14 @@ impl Records {
         }
     }
 
+    /// Examines every record and compares all of them with the anchor, while commits wait.
+    ///
+    /// # Errors
+    /// What keeps the records from being read.
+    pub fn examine(&self) -> Result<Findings> {
+        block_on(self.engine.examine(&self.sealer))
+    }
+
     /// Does the whole change, or nothing of it. `Ok` means durable.
     ///
     /// # Errors
@@ -323,11 +368,27 @@ impl Records {
         }
     }
 
-    /// The change, which also writes the current epoch to [`REMOVED_KEY`] if it is the first since the start to
-    /// remove material in this epoch.
+    /// The change, which also keeps the tombstones of the material that it removes or writes again, and writes the
+    /// current epoch to [`REMOVED_KEY`] if it is the first since the start to remove material in this epoch.
     fn with_removal_noted(&self, mut change: Change) -> Result<Change> {
         let epoch = self.sealer.keyring().current_epoch().0;
-        let removes = change.steps.iter().any(|step| is_material(&step.place) && step.value.is_none());
+        let material = change.steps.iter().filter(|step| step.place.tree == Tree::Material);
+        let (mut removed, mut written) = (Vec::new(), Vec::new());
+        for step in material {
+            let of = if step.value.is_none() { &mut removed } else { &mut written };
+            of.push(step.place.key.clone());
+        }
+        let removes = !removed.is_empty();
+        for key in removed {
+            if block_on(self.engine.get(&RecordKey::new(Tree::Material, key.as_slice())))?.is_some() {
+                change.put(Tree::Tombstone, key, &Tombstone { removed: now(), epoch, erased: None })?;
+            }
+        }
+        for key in written {
+            if block_on(self.engine.get(&RecordKey::new(Tree::Tombstone, key.as_slice())))?.is_some() {
+                change.remove(Tree::Tombstone, key);
+            }
+        }
         // Noting it twice does no harm, noting it before the commit has succeeded would.
         if removes && self.removed_in.load(Ordering::Acquire) != epoch {
             if self.get::<u32>(Tree::Meta, REMOVED_KEY)? == Some(epoch) {
@@ -422,10 +483,10 @@ impl Records {
     /// The value of a record with its chunks; `None` when the chunks there are not, or no longer, its own.
     fn join(&self, place: &RecordKey, record: &Record) -> Result<Option<Plaintext>> {
         let no_frame = || Error::Undecodable { place: place.clone() };
-        let plaintext = self.unseal(place, &record.bytes)?;
+        let (schema, plaintext) = self.unseal(place, &record.bytes)?;
         let (&kind, rest) = plaintext.split_first().ok_or_else(no_frame)?;
         match kind {
-            WHOLE => return Ok(Some(Zeroizing::new(rest.to_vec()))),
+            WHOLE => return upgraded(place, schema, Zeroizing::new(rest.to_vec())).map(Some),
             HEAD => {}
             _ => return Err(no_frame()),
         }
@@ -436,14 +497,14 @@ impl Records {
         for index in 0..u32::from_be_bytes(*count) {
             let place = chunk_place(place, index as usize);
             let Some(chunk) = block_on(self.engine.get(&place))? else { return Ok(None) };
-            let chunk = self.unseal(&place, &chunk.bytes)?;
+            let (_, chunk) = self.unseal(&place, &chunk.bytes)?;
             let Some(part) = chunk.strip_prefix(id) else { return Ok(None) };
             parts.push(Zeroizing::new(part.to_vec()));
         }
         // Of the final size at once: growing would leave copies of secrets behind.
         let mut value = Zeroizing::new(Vec::with_capacity(parts.iter().map(|part| part.len()).sum()));
         parts.iter().for_each(|part| value.extend_from_slice(part));
-        Ok(Some(value))
+        upgraded(place, schema, value).map(Some)
     }
 
     fn seal(&self, place: &RecordKey, plaintext: &[u8]) -> Result<Vec<u8>> {
@@ -454,7 +515,7 @@ impl Records {
         }
     }
 
-    fn unseal(&self, place: &RecordKey, sealed: &[u8]) -> Result<Plaintext> {
+    fn unseal(&self, place: &RecordKey, sealed: &[u8]) -> Result<(u8, Plaintext)> {
         self.sealer.open_any(place, sealed)
     }
 }
@@ -469,7 +530,7 @@ pub(super) fn read_one<T: Decode<()>>(
     place: &RecordKey,
 ) -> Result<Option<T>> {
     let Some(record) = block_on(engine.get(place))? else { return Ok(None) };
-    let plaintext = sealer.open_any(place, &record.bytes)?;
+    let (_, plaintext) = sealer.open_any(place, &record.bytes)?;
     let value =
         plaintext.strip_prefix(&[WHOLE]).ok_or_else(|| Error::Undecodable { place: place.clone() })?;
     decode(place, value).map(Some)
@@ -501,10 +562,6 @@ fn cut(value: &[u8]) -> Result<(Plaintext, Vec<Plaintext>)> {
     let count = u32::try_from(chunks.len()).unwrap_or(u32::MAX);
     let head = Zeroizing::new([&[HEAD], count.to_be_bytes().as_slice(), &id, first].concat());
     Ok((head, chunks))
-}
-
-fn decode<T: Decode<()>>(place: &RecordKey, plaintext: &[u8]) -> Result<T> {
-    codec::decode(plaintext).map_err(|_| Error::Undecodable { place: place.clone() })
 }
 
 /// Runs a future on this thread, which sleeps while the future waits.

@@ -21,18 +21,22 @@ pub const ROOT_KEY_BYTES: usize = 32;
 /// The name of the systemd credential.
 const CREDENTIAL: &str = "root-key";
 
-/// The purposes of subkeys. A label is forever: what was made under it opens only under it.
+/// The purposes of subkeys. A label is forever: what was made under it opens only under it. All but the keyring's
+/// come from a key in the keyring, so that they stay when the root key changes: see
+/// [`Records::subkey`](super::Records::subkey).
 pub mod label {
     /// Seals the keyring.
     pub const KEYRING_KEK: &str = "keyring-kek";
     /// Joins the PIN before it is hashed, so that hashes alone allow no guessing.
     pub const PIN_PEPPER: &str = "pin-pepper";
-    /// Authenticates the anchor; derived from the store key, not from the root key.
+    /// Authenticates the anchor; derived from the store key.
     pub const ANCHOR_MAC: &str = "anchor-mac";
     /// Authenticates the audit log.
     pub const AUDIT_MAC: &str = "audit-mac";
     /// Authenticates resume tickets.
     pub const TICKET_MAC: &str = "ticket-mac";
+    /// Authenticates the list of what was destroyed.
+    pub const TOMBSTONE_MAC: &str = "tombstone-mac";
 }
 
 /// The root key; wiped when dropped.
@@ -47,6 +51,16 @@ impl RootKey {
         let mut key = Zeroizing::new([0; ROOT_KEY_BYTES]);
         openssl::rand::rand_priv_bytes(&mut *key)?;
         Ok(Self(key))
+    }
+
+    /// The key that these bytes are.
+    pub(super) fn from_bytes(bytes: Zeroizing<[u8; ROOT_KEY_BYTES]>) -> Self {
+        Self(bytes)
+    }
+
+    /// The key's bytes.
+    pub(super) fn bytes(&self) -> &[u8; ROOT_KEY_BYTES] {
+        &self.0
     }
 
     /// The key in the file at `path`: a regular file of 32 bytes that belongs to this user or root and is
@@ -91,13 +105,13 @@ impl RootKey {
     ///
     /// # Errors
     /// [`Error::Crypto`] when OpenSSL fails.
-    pub fn subkey(&self, label: &str) -> Result<Zeroizing<[u8; ROOT_KEY_BYTES]>> {
+    pub(super) fn subkey(&self, label: &str) -> Result<Zeroizing<[u8; ROOT_KEY_BYTES]>> {
         derive(&self.0, label)
     }
 
     /// Writes the key to a new file, which appears with all its content or not at all and never replaces
     /// another.
-    fn write_to(&self, path: &Path) -> Result<()> {
+    pub(super) fn write_to(&self, path: &Path) -> Result<()> {
         let fail = |error: io::Error| Error::RootKey { path: path.to_owned(), fault: error.into() };
         let dir = parent(path);
         make_private_dir(dir)?;
@@ -148,7 +162,7 @@ pub(super) fn derive(key: &[u8; ROOT_KEY_BYTES], label: &str) -> Result<Zeroizin
     Ok(subkey)
 }
 
-fn hkdf_sha256(key: &[u8], salt: &[u8], info: &[u8], output: &mut [u8]) -> Result<()> {
+pub(super) fn hkdf_sha256(key: &[u8], salt: &[u8], info: &[u8], output: &mut [u8]) -> Result<()> {
     let mut context = PkeyCtx::new_id(Id::HKDF)?;
     context.derive_init()?;
     context.set_hkdf_md(Md::sha256())?;

@@ -30,6 +30,7 @@ use super::engine::RecordKey;
 use super::error::{Error, Result};
 use super::keyring::Keyring;
 use super::records::is_material;
+use super::schema::SCHEMA;
 
 /// Length of every symmetric key of the store, in bytes.
 pub(super) const KEY_BYTES: usize = 32;
@@ -47,9 +48,6 @@ pub(super) const SEAL_BYTES: usize = HEADER_BYTES + WRAPPED_KEY_BYTES + NONCE_BY
 
 const METADATA: [u8; 2] = *b"Cm";
 const MATERIAL: [u8; 2] = *b"Ck";
-
-/// The schema of all records so far.
-const SCHEMA: u8 = 1;
 
 /// How the plaintext is encoded: by `claviger_protocol::codec`, or not at all.
 const CODEC_PROTOCOL: u8 = 1;
@@ -121,6 +119,10 @@ impl Sealer {
     /// [`Error::NotAuthentic`] for anything but what [`Sealer::seal`] made for this place of this store;
     /// [`Error::UnknownForm`] when it is authentic and of a newer form.
     pub fn open(&self, place: &RecordKey, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
+        self.open_metadata(place, sealed).map(|(_, plaintext)| plaintext)
+    }
+
+    fn open_metadata(&self, place: &RecordKey, sealed: &[u8]) -> Result<(u8, Zeroizing<Vec<u8>>)> {
         let not_authentic = || Error::NotAuthentic { place: place.clone() };
         let (header, body) = Header::split(sealed).ok_or_else(not_authentic)?;
         if header.magic != METADATA {
@@ -130,7 +132,7 @@ impl Sealer {
         let plaintext = decrypt(&keyring.store_key, &additional_data(&keyring, place, header), body)
             .ok_or_else(not_authentic)?;
         known(place, header, CODEC_PROTOCOL)?;
-        Ok(plaintext)
+        Ok((header.schema, plaintext))
     }
 
     /// Seals material for `place`: under a new data key, wrapped under the current epoch's key.
@@ -155,21 +157,25 @@ impl Sealer {
     /// [`Error::UnknownEpoch`] when the keyring no longer has, or never had, the key of its epoch; else as
     /// [`Sealer::open`].
     pub fn open_material(&self, place: &RecordKey, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
+        self.open_envelope(place, sealed).map(|(_, material)| material)
+    }
+
+    fn open_envelope(&self, place: &RecordKey, sealed: &[u8]) -> Result<(u8, Zeroizing<Vec<u8>>)> {
         let keyring = self.keyring();
         let (header, data_key, body) = unwrap_data_key(&keyring, place, sealed)?;
         let aad = additional_data(&keyring, place, without_epoch(header));
         let material =
             decrypt(&data_key, &aad, body).ok_or_else(|| Error::NotAuthentic { place: place.clone() })?;
         known(place, header, CODEC_RAW)?;
-        Ok(material)
+        Ok((header.schema, material))
     }
 
-    /// Opens the record of `place`, whichever way records there are sealed.
+    /// Opens the record of `place`, whichever way records there are sealed, and tells its schema.
     ///
     /// # Errors
     /// As [`Sealer::open`] and [`Sealer::open_material`].
-    pub(super) fn open_any(&self, place: &RecordKey, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
-        if is_material(place) { self.open_material(place, sealed) } else { self.open(place, sealed) }
+    pub(super) fn open_any(&self, place: &RecordKey, sealed: &[u8]) -> Result<(u8, Zeroizing<Vec<u8>>)> {
+        if is_material(place) { self.open_envelope(place, sealed) } else { self.open_metadata(place, sealed) }
     }
 
     /// The material of `place` with its data key wrapped under the current epoch; `None` when it is already.
@@ -224,7 +230,7 @@ fn without_epoch(header: Header) -> Header {
 
 /// Whether this program knows the form; asked after authentication, so the answer is the writer's.
 fn known(place: &RecordKey, header: Header, codec: u8) -> Result<()> {
-    if header.schema == SCHEMA && header.codec == codec {
+    if (1..=SCHEMA).contains(&header.schema) && header.codec == codec {
         return Ok(());
     }
     Err(Error::UnknownForm { place: place.clone(), schema: header.schema, codec: header.codec })

@@ -21,6 +21,7 @@
 //! reply. An opened store takes no commit before [`SledStore::adopt`], which the caller does once it has
 //! compared every record with the state and the anchor (`verify.rs`).
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::ops::Bound;
@@ -38,7 +39,9 @@ use super::durable::{lock_file, make_private_dir, parent, remove_if_present, syn
 use super::engine::{Batch, Page, Record, RecordKey, Store, Write};
 use super::error::{Error, Result};
 use super::inventory::Inventory;
+use super::seal::Sealer;
 use super::tally::{Authenticator, Domain, take};
+use super::verify::{Findings, Survey};
 use super::watch::{Event, Watch, Watchers, events_of};
 use super::watchdog::Watchdog;
 
@@ -430,6 +433,19 @@ impl SledStore {
         (anchor, result)
     }
 
+    /// The lock on what is durable while nobody syncs, so that the anchor is there.
+    fn settled(&self) -> Result<MutexGuard<'_, Durable>> {
+        let mut durable = locked(&self.durable);
+        while durable.anchor.is_none() {
+            self.refuse_if_poisoned()?;
+            if !durable.adopted {
+                return Err(Error::Closed);
+            }
+            durable = self.synced.wait(durable).unwrap_or_else(PoisonError::into_inner);
+        }
+        Ok(durable)
+    }
+
     fn write_anchor(&self, anchor: &mut Anchor, anchored: Anchored) -> Result<()> {
         let revision = anchored.state.revision;
         anchor.write(anchored, &self.disk.sync)?;
@@ -476,16 +492,35 @@ impl Store for SledStore {
         Ok(self.watchers.add(prefix))
     }
 
-    async fn note_keyring(&self, generation: u64) -> Result<()> {
-        let mut durable = locked(&self.durable);
-        let mut anchor = loop {
-            self.refuse_if_poisoned()?;
-            match durable.anchor.take() {
-                Some(anchor) => break anchor,
-                None if !durable.adopted => return Err(Error::Closed),
-                None => durable = self.synced.wait(durable).unwrap_or_else(PoisonError::into_inner),
-            }
+    async fn revision(&self) -> u64 {
+        locked(&self.writer).state.revision
+    }
+
+    async fn examine(&self, sealer: &Sealer) -> Result<Findings> {
+        let durable = self.settled()?;
+        let writer = locked(&self.writer);
+        let anchored = match &durable.anchor {
+            Some(anchor) => anchor.anchored().clone(),
+            None => return Err(Error::Closed),
         };
+        let generation = sealer.keyring().generation();
+        let survey = Survey::of(self, &self.anchoring.key, Some(sealer))?;
+        let judged = survey.judge(&anchored, generation, &BTreeMap::new());
+        drop(writer);
+        Ok(judged.map_or_else(
+            |findings| findings,
+            |state| Findings {
+                tally: state.tally,
+                reached: state.revision,
+                acknowledged: anchored.state.revision,
+                faults: Vec::new(),
+            },
+        ))
+    }
+
+    async fn note_keyring(&self, generation: u64) -> Result<()> {
+        let mut durable = self.settled()?;
+        let Some(mut anchor) = durable.anchor.take() else { return Err(Error::Closed) };
         let state = anchor.anchored().state.clone();
         let result = self.write_anchor(&mut anchor, Anchored { keyring: generation, state });
         durable.anchor = Some(anchor);
