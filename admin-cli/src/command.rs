@@ -7,6 +7,7 @@ use clap::{Arg, ArgAction, ArgMatches, ColorChoice, Command, ValueHint, value_pa
 use clap_complete::Shell;
 use claviger_protocol::admin::{Argument, ArgumentKind, VERBS, Verb};
 
+use crate::offline;
 use crate::print::Format;
 
 /// The program's name.
@@ -91,6 +92,17 @@ const GROUPS: &[Group] = &[
         about: "What was done",
         example: "claviger audit list --since=-24h --result PERMISSION_DENIED",
     },
+    Group {
+        path: "store",
+        about: "The store: verify it while the daemon runs; the rest is done while it does not",
+        example: "claviger store verify",
+    },
+    Group {
+        path: "backup",
+        about: "Backups: create them while the daemon runs, verify and restore them without it",
+        example: "claviger backup create --file monday.backup --recipient-file safe.pem",
+    },
+    Group { path: "root", about: "The root key, which opens the store", example: "claviger root rotate" },
     Group {
         path: "import-jobs",
         about: "Import jobs: key pairs that wrap key material on its way in",
@@ -189,7 +201,8 @@ fn below(prefix: &str) -> Vec<Command> {
             words.push(word);
         }
     }
-    words.into_iter().map(|word| node(word, format!("{prefix} {word}").trim_start())).collect()
+    let verbs = words.into_iter().map(|word| node(word, format!("{prefix} {word}").trim_start()));
+    verbs.chain(offline::below(prefix)).collect()
 }
 
 fn node(word: &str, path: &str) -> Command {

@@ -11,11 +11,13 @@
 //! * [`import`], [`key_file`], [`wrap`]; [`public_key`]; [`wait`]; [`watch`]; [`list`]; [`random`] the verbs that do
 //!   more than send
 //! * [`audit`] the audit log in a file, and whether it is whole
+//! * [`backup`]; [`unseal`]; [`offline`] what `clavigerd` does while it does not serve
 //! * [`output`] bytes of an answer into files; [`completion`], [`manual`] help outside of the program
 //! * [`print`], [`outcome`], [`error`] what the person sees and the exit code
 #![forbid(unsafe_code)]
 
 mod audit;
+mod backup;
 mod client;
 mod command;
 mod completion;
@@ -29,6 +31,7 @@ mod import;
 mod key_file;
 mod list;
 mod manual;
+mod offline;
 mod options;
 mod outcome;
 mod output;
@@ -36,6 +39,7 @@ mod print;
 mod public_key;
 mod random;
 mod request;
+mod unseal;
 mod wait;
 mod watch;
 mod wrap;
@@ -91,6 +95,8 @@ const OWN: &[(&str, Handler)] = &[
     ("audit verify", audit::verify),
     ("audit public-key", audit::public_key),
     ("generate-random", random::run),
+    ("unseal", unseal::run),
+    ("backup create", backup::run),
 ];
 
 fn main() -> ExitCode {
@@ -124,6 +130,7 @@ fn dispatch(matches: &ArgMatches, console: &mut Console<'_>) -> Result<u8> {
     if path == "manual" {
         return manual::write(matches, console);
     }
+    offline::run(&path, matches)?;
     if let Some(text) = command::local(&path, matches) {
         console.data(text.as_bytes())?;
         return Ok(0);

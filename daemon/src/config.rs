@@ -7,6 +7,7 @@ use serde::Deserialize;
 use crate::access;
 use crate::audit;
 use crate::kms::settings::Settings;
+use crate::store::RootSource;
 
 /// Settings of a daemon. Paths are absolute.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -22,6 +23,9 @@ pub struct Config {
     pub root_key_file: Option<PathBuf>,
     /// Makes the root key file on first start.
     pub create_root_key: bool,
+    /// The root key is under a passphrase in the state directory: the daemon starts sealed and waits for
+    /// `claviger unseal`. `clavigerd root passphrase` puts it there.
+    pub root_key_passphrase: bool,
     /// Mode of the PKCS#11 socket, when systemd does not pass it.
     pub pkcs11_socket_mode: u32,
     /// Mode of the admin socket, when systemd does not pass it.
@@ -46,6 +50,7 @@ impl Default for Config {
             admin_socket: "/run/claviger/admin.sock".into(),
             root_key_file: None,
             create_root_key: false,
+            root_key_passphrase: false,
             pkcs11_socket_mode: 0o660,
             admin_socket_mode: 0o600,
             max_connections: 1024,
@@ -79,6 +84,15 @@ pub enum Error {
 }
 
 impl Config {
+    /// Where the root key comes from.
+    pub fn root_source(&self) -> RootSource {
+        match &self.root_key_file {
+            _ if self.root_key_passphrase => RootSource::Passphrase,
+            Some(path) => RootSource::File { path: path.clone(), create: self.create_root_key },
+            None => RootSource::Credential,
+        }
+    }
+
     /// The configuration in a file.
     ///
     /// # Errors

@@ -86,11 +86,20 @@ impl Drop for Member<'_> {
 /// Serves an admin until it leaves.
 pub fn serve_admin(daemon: &Arc<Daemon>, stream: UnixStream, peer: Peer) {
     let identity = Arc::new(Identity::of(peer, daemon.access.settings()));
+    serve_admin_with(stream, peer, |number, body| administer(daemon, &identity, number, body));
+}
+
+/// Serves an admin until it leaves; `administer` runs a verb.
+pub fn serve_admin_with(
+    stream: UnixStream,
+    peer: Peer,
+    mut administer: impl FnMut(u16, &[u8]) -> Result<Bytes>,
+) {
     let mut wire = Wire::new(stream);
     principal::meet(&peer);
     let end = wire.hello(|_| Ok(())).and_then(|welcome| match welcome {
         Some(()) => wire.requests(|_, header, body, reply| {
-            let answer = administer(daemon, &identity, header.call, body);
+            let answer = administer(header.call, body);
             let (rv, answer) = match answer {
                 Ok(document) => (Rv::OK, Reply::Document(document)),
                 Err(error) => {
@@ -108,8 +117,11 @@ pub fn serve_admin(daemon: &Arc<Daemon>, stream: UnixStream, peer: Peer) {
     }
 }
 
-/// Runs a verb.
-fn administer(daemon: &Arc<Daemon>, identity: &Arc<Identity>, number: u16, body: &[u8]) -> Result<Bytes> {
+/// Runs a verb and gives its document.
+///
+/// # Errors
+/// The verb's.
+pub fn administer(daemon: &Arc<Daemon>, identity: &Arc<Identity>, number: u16, body: &[u8]) -> Result<Bytes> {
     let peer = identity.peer;
     let unknown = || Error::Unimplemented { what: format!("verb {number}") };
     let verb = admin::verb(number).ok_or_else(unknown)?;
@@ -192,7 +204,7 @@ fn log(fact: &Error, what: &str, number: u16) {
 }
 
 /// Frames on a stream. Buffers are wiped after each frame, since it may have carried a PIN or a plaintext.
-struct Wire {
+pub struct Wire {
     stream: UnixStream,
     incoming: Vec<u8>,
     outgoing: Vec<u8>,
@@ -200,14 +212,18 @@ struct Wire {
 }
 
 impl Wire {
-    fn new(stream: UnixStream) -> Wire {
+    /// Frames on `stream`.
+    pub fn new(stream: UnixStream) -> Wire {
         // A client that stops reading may not hold a thread for ever.
         let _ = stream.set_write_timeout(Some(REPLY_PATIENCE));
         Wire { stream, incoming: Vec::new(), outgoing: Vec::new(), sequence: 0 }
     }
 
     /// Reads the hello and answers it. None when the client leaves or is refused.
-    fn hello<T>(
+    ///
+    /// # Errors
+    /// What the stream says, and `InvalidData` for a hello of another protocol.
+    pub fn hello<T>(
         &mut self,
         admit: impl FnOnce(Option<&ApplicationTicket>) -> std::result::Result<T, Rv>,
     ) -> io::Result<Option<T>>
@@ -247,7 +263,10 @@ impl Wire {
     }
 
     /// Answers requests until the client leaves. `handle` appends the reply's body and gives its return value.
-    fn requests(
+    ///
+    /// # Errors
+    /// What the stream says, and `InvalidData` for what is no request.
+    pub fn requests(
         &mut self,
         mut handle: impl FnMut(&dyn Fn() -> bool, RequestHeader, &[u8], &mut Vec<u8>) -> Rv,
     ) -> io::Result<()> {
@@ -339,7 +358,8 @@ impl io::Write for Accompanied<'_> {
 }
 
 /// What a connection is welcomed as.
-trait Ticketed {
+pub trait Ticketed {
+    /// What joins further connections to it.
     fn ticket(&self) -> ApplicationTicket;
 
     /// The page with the generation, for whoever begins to use it.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Instant;
 
 use serde_json::json;
@@ -12,6 +12,7 @@ use crate::access::pin::Pepper;
 use crate::access::resume::TicketKey;
 use crate::application::Applications;
 use crate::audit::{self, Audit, Principal};
+use crate::backups::Backups;
 use crate::catalog::{Catalog, VersionCell};
 use crate::error::{Error, Result};
 use crate::events::{Events, Name};
@@ -19,7 +20,7 @@ use crate::handle::Handles;
 use crate::kms::clock::{self, CLOCK, Mark};
 use crate::kms::settings::Settings;
 use crate::kms::time::Time;
-use crate::store::{Change, Records, RootKey, Tree, label};
+use crate::store::{Change, Records, RootSource, Tree, label};
 
 /// Place of the clock's [`Mark`] in the store.
 const CLOCK_MARK: &[u8] = b"clock";
@@ -40,6 +41,10 @@ pub struct Daemon {
     pub ticket_key: TicketKey,
     /// Keys the PIN verifiers.
     pub pepper: Pepper,
+    /// Where the root key comes from; unset where nobody may change it.
+    pub root_source: OnceLock<RootSource>,
+    /// Backups that are being fetched.
+    pub backups: Backups,
     /// Gives out handles of sessions and session objects.
     pub handles: Handles,
     /// When the daemon started.
@@ -61,23 +66,27 @@ impl Daemon {
     ///
     /// # Errors
     /// What reading the store gives.
-    pub fn new(records: Records, root: &RootKey) -> Result<Arc<Daemon>> {
+    pub fn new(records: Records) -> Result<Arc<Daemon>> {
         let settings = Settings { any_location: true, ..Settings::default() };
-        Daemon::with(records, root, settings, Audit::in_memory())
+        Daemon::with(records, settings, Audit::in_memory())
     }
 
     /// A daemon over an open store, with settings and an audit log.
     ///
     /// # Errors
     /// What reading the store gives.
-    pub fn with(records: Records, root: &RootKey, settings: Settings, audit: Audit) -> Result<Arc<Daemon>> {
+    pub fn with(records: Records, settings: Settings, audit: Audit) -> Result<Arc<Daemon>> {
+        let pepper = records.subkey(label::PIN_PEPPER)?;
+        let ticket_key = TicketKey::new(records.subkey(label::TICKET_MAC)?);
         let daemon = Daemon {
             records,
             catalog: Catalog::default(),
             applications: Applications::default(),
             access: Arc::default(),
-            ticket_key: TicketKey::new(root.subkey(label::TICKET_MAC)?),
-            pepper: Pepper::new(root.subkey(label::PIN_PEPPER)?),
+            ticket_key,
+            pepper: Pepper::new(pepper),
+            root_source: OnceLock::new(),
+            backups: Backups::default(),
             handles: Handles::new()?,
             started: Instant::now(),
             settings,
@@ -87,6 +96,7 @@ impl Daemon {
             used: Mutex::default(),
         };
         daemon.load()?;
+        daemon.bury(Time::now())?;
         let daemon = Arc::new(daemon);
         daemon.close_intents();
         daemon.destroy_due(Time::now())?;

@@ -63,6 +63,10 @@ errors! {
     TokenShut => TOKEN_NOT_PRESENT, FailedPrecondition, INFO;
     #[error("the token is write-protected")]
     TokenWriteProtected => TOKEN_WRITE_PROTECTED, FailedPrecondition, DEBUG;
+    #[error("there is no token in this slot")]
+    TokenNotPresent => TOKEN_NOT_PRESENT, Unavailable, DEBUG;
+    #[error("the daemon is sealed; open it with: claviger unseal")]
+    Sealed => TOKEN_NOT_PRESENT, Unavailable, INFO;
     #[error("no slot event has happened")]
     NoEvent => NO_EVENT, NotFound, TRACE;
     #[error("the application has ended")]
@@ -233,6 +237,8 @@ errors! {
     // Inside the daemon
     #[error("the store cannot take the change: {detail}")]
     StoreRefused { detail: String } => DEVICE_ERROR, Internal, ERROR;
+    #[error("too many {what}; try again later")]
+    TooMany { what: &'static str } => DEVICE_MEMORY, ResourceExhausted, WARN;
     #[error("there is no space left in the store")]
     StoreFull => DEVICE_MEMORY, ResourceExhausted, ERROR;
     #[error("something failed inside the daemon; its log says what")]

@@ -3,14 +3,15 @@
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use clap::Parser;
 use clavigerd::config::Config;
 use clavigerd::daemon::Daemon;
+use clavigerd::sealed::Gate;
 use clavigerd::server::{self, Listeners};
-use clavigerd::store::command::{self, StoreCommand};
-use clavigerd::store::{self, RootKey};
+use clavigerd::store::command::{self, BackupCommand, RootCommand, StoreCommand};
+use clavigerd::store::{self, DirectoryLock, RootKey, RootSource};
 use clavigerd::{config, process};
 use tracing_subscriber::EnvFilter;
 
@@ -45,6 +46,12 @@ enum Command {
     /// Look after the store while no daemon runs on it
     #[command(subcommand)]
     Store(StoreCommand),
+    /// Read backups and make stores of them
+    #[command(subcommand)]
+    Backup(BackupCommand),
+    /// Say how the root key is kept
+    #[command(subcommand)]
+    Root(RootCommand),
 }
 
 /// Runs it.
@@ -64,21 +71,61 @@ pub fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<(), (u8, String)> {
+    if let Some(Command::Backup(BackupCommand::Verify { file, opened_with })) = &arguments.command {
+        let line =
+            command::verify_file(file, opened_with).map_err(|error| (EXIT_STORE, error.to_string()))?;
+        println!("{line}");
+        return Ok(());
+    }
     let config = match &arguments.dev {
         Some(directory) => dev(directory),
         None => Config::from_file(&arguments.config).map_err(|error| error.to_string()),
     };
     let config = config.map_err(|message| (EXIT_CONFIG, message))?;
-    if let Some(Command::Store(command)) = &arguments.command {
-        let failed = |error: store::Error| (EXIT_STORE, error.to_string());
-        let root = root_key(&config, command.makes_a_store()).map_err(failed)?;
-        println!("{}", command::run(command, &config.state_directory, &root).map_err(failed)?);
-        return Ok(());
+    if let Some(command) = &arguments.command {
+        return carry_out(command, &config).map_err(|error| (EXIT_STORE, error.to_string()));
     }
-    let daemon = open(&config).map_err(|message| (EXIT_STORE, message))?;
+    let gate = gate(&config).map_err(|message| (EXIT_STORE, message))?;
     let system = |error: std::io::Error| (EXIT_SYSTEM, error.to_string());
     let listeners = Listeners::open(&config).map_err(system)?;
-    server::run(&daemon, config, listeners, ready).map_err(system)
+    server::run(&gate, config, listeners, ready).map_err(system)
+}
+
+/// Does what the command says and prints its line.
+fn carry_out(command: &Command, config: &Config) -> store::Result<()> {
+    let directory = &config.state_directory;
+    let line = match command {
+        Command::Store(action) => {
+            let root = root_key(config, action.passphrase_file(), action.makes_a_store())?;
+            command::run(action, directory, &root)?
+        }
+        // Done before there is a configuration.
+        Command::Backup(BackupCommand::Verify { .. }) => return Ok(()),
+        Command::Backup(BackupCommand::Restore { file, opened_with, tombstones, root_passphrase_file }) => {
+            let root = root_key(config, root_passphrase_file.as_deref(), true)?;
+            command::restore_file(directory, &root, file, opened_with, tombstones.as_deref())?
+        }
+        Command::Root(action) => {
+            let present = match &config.root_key_file {
+                Some(path) if path.exists() => Some(RootKey::from_file(path, false)?),
+                _ => None,
+            };
+            command::root(action, directory, present.as_ref())?
+        }
+    };
+    println!("{line}");
+    Ok(())
+}
+
+/// The root key for a command, with the passphrase of a root key that has one from a file; a new one only for a
+/// command that makes a store.
+fn root_key(config: &Config, passphrase_file: Option<&Path>, makes_a_store: bool) -> store::Result<RootKey> {
+    let passphrase = passphrase_file.map(store::read_passphrase).transpose()?;
+    let source = match config.root_source() {
+        RootSource::File { path, create } => RootSource::File { path, create: create && makes_a_store },
+        other => other,
+    };
+    source.key(&config.state_directory, passphrase.as_ref().map(|line| line.as_slice()))
 }
 
 /// The configuration of `--dev DIR`, which is made when it is missing.
@@ -89,28 +136,56 @@ fn dev(directory: &Path) -> Result<Config, String> {
     Config::dev(&directory).map_err(|error: config::Error| error.to_string())
 }
 
-/// The root key; with `create` a new one where the configuration allows it and no store needs an old one.
-fn root_key(config: &Config, create: bool) -> store::Result<RootKey> {
-    match &config.root_key_file {
-        Some(file) => {
-            let create = create && config.create_root_key && !store::holds_data(&config.state_directory);
-            RootKey::from_file(file, create)
-        }
-        None => RootKey::from_credential(),
+/// The daemon, open or waiting for the passphrase of its root key.
+fn gate(config: &Config) -> Result<Arc<Gate>, String> {
+    let directory = &config.state_directory;
+    let lock = store::lock(directory).map_err(|error| error.to_string())?;
+    if !config.root_source().needs_passphrase() {
+        return open(config, None, lock).map(Gate::open);
     }
+    if !RootSource::has_passphrase_file(directory) {
+        return Err(format!(
+            "{} holds no root key under a passphrase; make it with: clavigerd root passphrase --passphrase-file FILE",
+            directory.display()
+        ));
+    }
+    tracing::warn!("sealed; open it with: claviger unseal");
+    let (config, lock) = (config.clone(), Mutex::new(Some(lock)));
+    Ok(Gate::sealed(Box::new(move |passphrase| {
+        let mut held = lock.lock().unwrap_or_else(PoisonError::into_inner);
+        let directory = &config.state_directory;
+        // A wrong passphrase leaves the lock where it is.
+        let root =
+            config.root_source().key(directory, Some(passphrase)).map_err(|error| error.to_string())?;
+        let taken = match held.take() {
+            Some(lock) => lock,
+            None => store::lock(directory).map_err(|error| error.to_string())?,
+        };
+        let opened = open(&config, Some(root), taken);
+        if opened.is_err() {
+            *held = store::lock(directory).ok();
+        }
+        opened
+    })))
 }
 
-fn open(config: &Config) -> Result<Arc<Daemon>, String> {
+/// Opens the store and all that lives on it.
+fn open(config: &Config, root: Option<RootKey>, lock: DirectoryLock) -> Result<Arc<Daemon>, String> {
     let directory = &config.state_directory;
-    let root = root_key(config, true).map_err(|error| error.to_string())?;
-    let records = store::open(directory, &root).map_err(|error| error.to_string())?;
+    let source = config.root_source();
+    let root = match root {
+        Some(root) => root,
+        None => source.key(directory, None).map_err(|error| error.to_string())?,
+    };
+    let records = store::open_locked(directory, &root, lock).map_err(|error| error.to_string())?;
     let failed = |error: clavigerd::error::Error| format!("{}: {error}", directory.display());
     let leapt = Daemon::start_clock(&records, &config.kms).map_err(failed)?;
     let audit =
         Daemon::open_audit(&records, &directory.join("audit"), config.audit.clone()).map_err(failed)?;
-    let daemon = Daemon::with(records, root, config.kms.clone(), audit).map_err(failed)?;
+    let daemon = Daemon::with(records, config.kms.clone(), audit).map_err(failed)?;
     daemon.audit.start().map_err(|error| format!("no thread for the audit log: {error}"))?;
     daemon.access.configure(config.access.clone());
+    let _ = daemon.root_source.set(source);
     daemon.start_hook(&config.kms);
     if leapt {
         daemon.tell_of_leap();

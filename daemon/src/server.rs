@@ -21,9 +21,9 @@ use tracing::{error, info, warn};
 
 use crate::config::Config;
 use crate::connection;
-use crate::daemon::Daemon;
 use crate::kms::time::Time;
 use crate::lock;
+use crate::sealed::{self, Gate};
 
 /// Stack of a connection's thread. OpenSSL's deepest paths stay below 64 KiB.
 const STACK_BYTES: usize = 512 << 10;
@@ -136,6 +136,13 @@ impl Connections {
         self.closed.notify_all();
     }
 
+    /// Closes all.
+    fn shut_down(&self) {
+        for (_, stream) in lock::lock(&self.open).streams.values() {
+            let _ = stream.shutdown(Shutdown::Both);
+        }
+    }
+
     /// Closes all, and waits until their threads are done.
     fn close_all(&self, patience: Duration) {
         let open = lock::lock(&self.open);
@@ -154,15 +161,12 @@ impl Connections {
 ///
 /// # Errors
 /// What the sockets or the runtime give; `ready` runs once both sockets accept.
-pub fn run(
-    daemon: &Arc<Daemon>,
-    config: Config,
-    listeners: Listeners,
-    ready: impl FnOnce(),
-) -> io::Result<()> {
+pub fn run(gate: &Arc<Gate>, config: Config, listeners: Listeners, ready: impl FnOnce()) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let config = Arc::new(config);
     let (clients, admins) = (Arc::new(Connections::default()), Arc::new(Connections::default()));
+    let sealed = clients.clone();
+    gate.when_opened(move || sealed.shut_down());
     runtime.block_on(async {
         listeners.pkcs11.set_nonblocking(true)?;
         listeners.admin.set_nonblocking(true)?;
@@ -176,13 +180,13 @@ pub fn run(
         loop {
             tokio::select! {
                 accepted = pkcs11.accept() => {
-                    refused(serve(accepted, daemon, &config, &clients, Door::Pkcs11), Door::Pkcs11).await;
+                    refused(serve(accepted, gate, &config, &clients, Door::Pkcs11), Door::Pkcs11).await;
                 }
                 accepted = admin.accept() => {
-                    refused(serve(accepted, daemon, &config, &admins, Door::Admin), Door::Admin).await;
+                    refused(serve(accepted, gate, &config, &admins, Door::Admin), Door::Admin).await;
                 }
                 _ = timer.tick() => {
-                    let daemon = daemon.clone();
+                    let Some(daemon) = gate.daemon().cloned() else { continue };
                     tokio::task::spawn_blocking(move || {
                         match daemon.destroy_due(Time::now()) {
                             Ok(0) => {}
@@ -204,7 +208,9 @@ pub fn run(
     })?;
     clients.close_all(STOP_PATIENCE);
     admins.close_all(STOP_PATIENCE);
-    daemon.last_minute();
+    if let Some(daemon) = gate.daemon() {
+        daemon.last_minute();
+    }
     Ok(())
 }
 
@@ -219,7 +225,7 @@ pub enum Door {
 
 fn serve(
     accepted: io::Result<(tokio::net::UnixStream, tokio::net::unix::SocketAddr)>,
-    daemon: &Arc<Daemon>,
+    gate: &Arc<Gate>,
     config: &Arc<Config>,
     connections: &Arc<Connections>,
     door: Door,
@@ -229,13 +235,15 @@ fn serve(
         stream.set_nonblocking(false)?;
         let peer = Peer::of(&stream)?;
         let id = connections.enter(&stream, peer.uid, config)?;
-        let (daemon, entered) = (daemon.clone(), connections.clone());
+        let (gate, entered) = (gate.clone(), connections.clone());
         let thread = std::thread::Builder::new().stack_size(STACK_BYTES).name(format!("{door:?}-{id}"));
         let spawned = thread.spawn(move || {
             let _leave = Leave(&entered, id);
-            match door {
-                Door::Pkcs11 => connection::serve_pkcs11(&daemon, stream, peer),
-                Door::Admin => connection::serve_admin(&daemon, stream, peer),
+            match (gate.daemon(), door) {
+                (Some(daemon), Door::Pkcs11) => connection::serve_pkcs11(daemon, stream, peer),
+                (Some(daemon), Door::Admin) => connection::serve_admin(daemon, stream, peer),
+                (None, Door::Pkcs11) => sealed::serve_pkcs11(&gate, stream, peer),
+                (None, Door::Admin) => sealed::serve_admin(&gate, stream, peer),
             }
         });
         spawned.map(drop).inspect_err(|_| connections.leave(id))

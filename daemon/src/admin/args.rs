@@ -41,7 +41,10 @@ impl Args {
             arguments.push((name, value));
         }
         let args = Args(arguments);
-        match verb.arguments.iter().find(|row| row.required && args.value(row.name).is_none()) {
+        let is_sent =
+            |kind| !matches!(kind, ArgumentKind::Local | ArgumentKind::LocalFlag | ArgumentKind::Output(_));
+        let mut needed = verb.arguments.iter().filter(|row| row.required && is_sent(row.kind));
+        match needed.find(|row| args.value(row.name).is_none()) {
             Some(missing) => refuse(format!("{} needs the argument {}", verb.path, missing.name)),
             None => Ok(args),
         }

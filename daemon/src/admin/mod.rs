@@ -5,8 +5,8 @@
 //! * [`names`]: resource names, short and full, to what they name
 //! * [`json`]: resources as JSON documents
 //! * [`listing`]: filter, order and pages
-//! * [`aliases`], [`audit`], [`cryptography`], [`status`], [`metrics`], [`keyrings`], [`keys`], [`versions`],
-//!   [`import_jobs`], [`import_material`], [`projects`], [`policies`], [`logins`]: the verbs
+//! * [`aliases`], [`audit`], [`cryptography`], [`status`], [`metrics`], [`store`], [`keyrings`], [`keys`],
+//!   [`versions`], [`import_jobs`], [`import_material`], [`projects`], [`policies`], [`logins`]: the verbs
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -40,6 +40,7 @@ pub mod names;
 pub mod policies;
 pub mod projects;
 pub mod status;
+pub mod store;
 pub mod versions;
 
 /// One verb to be carried out.
@@ -143,6 +144,11 @@ const HANDLERS: &[(u16, Handler)] = &[
     (103, audit::list),
     (104, audit::export),
     (105, audit::public_key),
+    (140, store::purge),
+    (141, store::rotate_root),
+    (142, store::verify),
+    (144, store::create_backup),
+    (145, store::read_backup),
     (300, policies::of_ring::get),
     (301, policies::of_ring::set),
     (302, policies::of_ring::add_binding),

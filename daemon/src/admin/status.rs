@@ -24,6 +24,7 @@ pub fn status(call: &Call<'_>) -> Result<Value> {
     let (events, attempts) = call.daemon.events.counts();
     let audit = call.daemon.audit.status();
     Ok(json!({
+        "sealed": false,
         "version": env!("CARGO_PKG_VERSION"),
         "opensslVersion": openssl::version::version(),
         "uptimeSeconds": call.daemon.started.elapsed().as_secs(),

@@ -37,7 +37,13 @@ pub fn list(call: &Call<'_>) -> Result<Value> {
 pub fn describe(call: &Call<'_>) -> Result<Value> {
     let (_, key) = call.named_key("key")?;
     let version = names::version(&key, call.args.required("version")?)?;
-    Ok(json::version(&key, &version, call.now))
+    let mut document = json::version(&key, &version, call.now);
+    let tombstone = call.daemon.records.tombstone(&version.uid)?;
+    if let Some(purged) = tombstone.and_then(|tombstone| tombstone.erased) {
+        let time = Time(i64::try_from(purged).unwrap_or(i64::MAX));
+        document["materialPurgedTime"] = time.rfc3339().into();
+    }
+    Ok(document)
 }
 
 /// `keys versions enable`

@@ -4,7 +4,7 @@
 //! * [`state`]: states and transitions, and the one function that tells which state holds now
 //! * [`algorithm`]: purposes, algorithms, protection levels; [`spec`]: what other clouds call them
 //! * [`load`]: the store into the catalog, at start
-//! * [`rings`], [`keys`], [`versions`], [`transitions`], [`upkeep`], [`objects`], [`import`]: changes, each one commit
+//! * [`rings`], [`keys`], [`versions`], [`transitions`], [`upkeep`], [`objects`], [`import`], [`purge`]: changes, each one commit
 //! * [`cryptography`]: what the key service does with keys
 //! * [`projects`]: projects that are shut
 //! * [`usage`]: when and how versions were used
@@ -18,6 +18,7 @@ pub mod keys;
 pub mod load;
 pub mod objects;
 pub mod projects;
+pub mod purge;
 pub mod record;
 pub mod rings;
 pub mod settings;

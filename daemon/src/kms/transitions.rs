@@ -389,7 +389,7 @@ impl Daemon {
         }
     }
 
-    fn tell_destroyed(&self, cell: &VersionCell) {
+    pub(super) fn tell_destroyed(&self, cell: &VersionCell) {
         let time = cell.record().destroy_event_time.map(Time::rfc3339);
         let details = json!({"destroyEventTime": time});
         self.raise(Name::Destroyed, "CryptoKeyVersion", &cell.name, &Principal::Timer, details);
@@ -407,6 +407,7 @@ impl Daemon {
         say("scheduled rotations cannot be carried out", self.rotate_due(Time::unheld()).map(drop));
         say("the use of keys cannot be kept", self.flush_usage());
         self.access.minute();
+        say("destroyed material cannot be purged", self.purge_daily());
         if let Err(error) = self.audit.expire(Time::wall()) {
             tracing::error!(%error, "old audit records cannot be removed");
         }
@@ -461,7 +462,7 @@ fn check_destroyable(name: &str, key: &CryptoKey, force_bound: bool) -> Result<(
 
 /// Makes a version destroyed: the material goes in the same commit. Its destruction is never said to be earlier
 /// than it was due.
-fn destroy(record: &mut Version, change: &mut Change, now: Time) {
+pub(super) fn destroy(record: &mut Version, change: &mut Change, now: Time) {
     record.state = VersionState::Destroyed;
     record.destroy_event_time = Some(record.destroy_time.map_or(now, |due| due.max(now)));
     record.destroy_time = None;

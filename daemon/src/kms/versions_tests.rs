@@ -6,35 +6,30 @@ use super::super::record::{P11Destroy, Profile, RingName};
 use super::super::rings::NewRing;
 use super::*;
 use crate::object::Object;
-use crate::store::{Keyring, MemoryStore, Records, RootKey, Sealer};
+use crate::store::{Keyring, MemoryStore, Records, Sealer};
 
 /// A store in memory that outlives the daemons over it.
 pub(crate) struct Store {
     engine: Arc<MemoryStore>,
     keyring: Keyring,
-    root: RootKey,
 }
 
 impl Store {
     pub(crate) fn new() -> Store {
-        Store {
-            engine: Arc::new(MemoryStore::new()),
-            keyring: Keyring::random().unwrap(),
-            root: RootKey::random().unwrap(),
-        }
+        Store { engine: Arc::new(MemoryStore::new()), keyring: Keyring::random().unwrap() }
     }
 
     /// A daemon that has just started on what the store holds.
     pub(crate) fn daemon(&self) -> Arc<Daemon> {
         let records = Records::open(self.engine.clone(), Sealer::new(self.keyring.clone()));
-        Daemon::new(records, &self.root).unwrap()
+        Daemon::new(records).unwrap()
     }
 
     /// The same, with an audit log.
     pub(crate) fn daemon_with(&self, audit: crate::audit::Audit) -> Arc<Daemon> {
         let records = Records::open(self.engine.clone(), Sealer::new(self.keyring.clone()));
         let settings = crate::kms::settings::Settings { any_location: true, ..Default::default() };
-        Daemon::with(records, &self.root, settings, audit).unwrap()
+        Daemon::with(records, settings, audit).unwrap()
     }
 }
 
