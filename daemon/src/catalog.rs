@@ -3,7 +3,7 @@
 //! Readers take what they need without waiting for the disk. A change goes through one writer at a time: it
 //! reads, commits to the store, and only then puts the new records here, so nobody ever sees what is not durable.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, RwLock};
 
@@ -22,6 +22,20 @@ use crate::token::Token;
 pub struct Catalog {
     state: RwLock<State>,
     writer: Mutex<()>,
+    /// Ids of keys that are on their way to the disk: taken, and shown to nobody yet.
+    coming: Mutex<HashSet<(Uid, String)>>,
+}
+
+/// The id of a key that is on its way to the disk; free again when this is dropped.
+pub struct Coming<'a> {
+    catalog: &'a Catalog,
+    id: (Uid, String),
+}
+
+impl Drop for Coming<'_> {
+    fn drop(&mut self) {
+        lock::lock(&self.catalog.coming).remove(&self.id);
+    }
 }
 
 #[derive(Default)]
@@ -159,6 +173,19 @@ impl Catalog {
     /// The right to change something. Held from reading what the change rests on until it is in place.
     pub fn write(&self) -> MutexGuard<'_, ()> {
         lock::lock(&self.writer)
+    }
+
+    /// Whether a ring has no key with this id, and none is on its way.
+    pub fn is_free(&self, ring: &Uid, id: &str) -> bool {
+        self.key_by_id(ring, id).is_none() && !lock::lock(&self.coming).contains(&(*ring, id.to_owned()))
+    }
+
+    /// Takes a free id for a key that is put into the catalog only once it is durable. The caller holds the writer
+    /// lock here, and not while it waits for the disk.
+    pub fn take_id(&self, ring: &Uid, id: &str) -> Coming<'_> {
+        let id = (*ring, id.to_owned());
+        lock::lock(&self.coming).insert(id.clone());
+        Coming { catalog: self, id }
     }
 
     /// The counters as they are now.

@@ -72,9 +72,9 @@ impl Daemon {
         let ring = token.ring();
         self.settings.check_level(&ring.name.location, new.protection_level)?;
         let name = format!("{}/cryptoKeys/{}", ring.name, new.id);
-        let check_free = || match self.catalog.key_by_id(&token.uid, &new.id) {
-            Some(_) => Err(Error::AlreadyExists { resource: name.clone() }),
-            None => Ok(()),
+        let check_free = || match self.catalog.is_free(&token.uid, &new.id) {
+            false => Err(Error::AlreadyExists { resource: name.clone() }),
+            true => Ok(()),
         };
         check_free()?;
         let material = match new.skip_initial_version {

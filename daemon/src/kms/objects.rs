@@ -47,7 +47,7 @@ impl Daemon {
         let now = Time::now();
         let (key_uid, version_uid) = (new_uid()?, new_uid()?);
 
-        let _writer = self.catalog.write();
+        let writer = self.catalog.write();
         let id = self.free_key_id(token, leader.bytes(AttributeType::LABEL))?;
         let key = CryptoKey {
             uid: key_uid,
@@ -105,10 +105,15 @@ impl Daemon {
         change.put(Tree::CryptoKey, key.uid, &key)?;
         change.put(Tree::Version, version.uid, &version)?;
         change.put_material(version.uid, &material);
-        self.records.commit(change)?;
+        let coming = self.catalog.take_id(&token.uid, &key.id);
+        let begun = self.records.begin(change)?;
+        // Whoever creates keys at the same time shares the sync.
+        drop(writer);
+        begun.wait()?;
 
         let version = cell.insert(version);
         self.catalog.insert_key(cell);
+        drop(coming);
         self.show_version(token, &version)?;
         Ok(handles.into_iter().filter_map(|handle| token.object(handle)).collect())
     }
@@ -312,7 +317,7 @@ impl Daemon {
     fn free_key_id(&self, token: &Token, label: &[u8]) -> Result<String> {
         let legal = |c: char| if c.is_ascii_alphanumeric() || c == '_' || c == '-' { c } else { '-' };
         let label: String = String::from_utf8_lossy(label).chars().map(legal).take(MAX_ID_CHARS).collect();
-        let free = |id: &str| self.catalog.key_by_id(&token.uid, id).is_none();
+        let free = |id: &str| self.catalog.is_free(&token.uid, id);
         let reserved = label.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("kms-"));
         if !label.is_empty() && !reserved && free(&label) {
             return Ok(label);

@@ -271,7 +271,24 @@ pub trait Store: Send + Sync {
     /// disk it is unknown whether the batch will be there after a restart, and every further commit returns
     /// [`Error::Poisoned`]: a second fsync after a failed one can claim success for pages the kernel has
     /// already dropped.
-    async fn commit(&self, batch: Batch) -> Result<u64>;
+    async fn commit(&self, batch: Batch) -> Result<u64> {
+        let revision = self.apply(batch).await?;
+        self.settle(revision).await?;
+        Ok(revision)
+    }
+
+    /// The first half of a commit: the batch has its place among all others, and readers see it. It may be lost in
+    /// a crash until [`Store::settle`] has returned.
+    ///
+    /// # Errors
+    /// As [`Store::commit`].
+    async fn apply(&self, batch: Batch) -> Result<u64>;
+
+    /// The second half: returns once `revision` is durable. Who waits at the same time shares the work.
+    ///
+    /// # Errors
+    /// As [`Store::commit`].
+    async fn settle(&self, revision: u64) -> Result<()>;
 
     /// Durable changes under `prefix` from now on, in the order of their revisions.
     async fn watch(&self, prefix: &RecordKey) -> Result<Watch>;

@@ -56,7 +56,7 @@ impl Store for MemoryStore {
         )
     }
 
-    async fn commit(&self, batch: Batch) -> Result<u64> {
+    async fn apply(&self, batch: Batch) -> Result<u64> {
         batch.check_form()?;
         let mut state = self.state();
         let present: Vec<_> =
@@ -74,6 +74,10 @@ impl Store for MemoryStore {
         // Under the lock, so that watchers see revisions in order.
         self.watchers.notify(&events);
         Ok(revision)
+    }
+
+    async fn settle(&self, _revision: u64) -> Result<()> {
+        Ok(())
     }
 
     async fn watch(&self, prefix: &RecordKey) -> Result<Watch> {

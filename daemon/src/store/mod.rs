@@ -72,7 +72,7 @@ pub use memory::MemoryStore;
 pub use open::{DirectoryLock, copy, holds_data, lock, open, open_locked, recover, verify};
 pub use passphrase::{first_line, read_passphrase};
 pub use purge::Purged;
-pub use records::{Change, Records};
+pub use records::{Begun, Change, Records};
 pub use root_key::{ROOT_KEY_BYTES, RootKey, label};
 pub use root_source::RootSource;
 pub use seal::Sealer;

@@ -351,19 +351,29 @@ impl Records {
     /// # Errors
     /// Those of [`Store::commit`].
     pub fn commit(&self, change: Change) -> Result<()> {
+        self.begin(change)?.wait()
+    }
+
+    /// The first half of a commit, after which the change has its place among all others: who holds a lock for the
+    /// sake of order may give it back and then [wait](Begun::wait). Others that wait at the same time share the work
+    /// of the disk. Nobody may be told of the change before.
+    ///
+    /// # Errors
+    /// As [`Records::commit`].
+    pub fn begin(&self, change: Change) -> Result<Begun<'_>> {
         if change.is_empty() {
-            return Ok(());
+            return Ok(Begun { records: self, revision: 0 });
         }
         let _gate = self.gate.read().unwrap_or_else(PoisonError::into_inner);
         let change = self.with_removal_noted(change)?;
         let mut attempt = 1;
         loop {
-            match block_on(self.engine.commit(self.batch(&change)?)) {
+            match block_on(self.engine.apply(self.batch(&change)?)) {
                 // Chunks that came or went since the batch was made; the caller expects nothing of those.
                 Err(Error::Conflict { place, .. }) if place.tree == Tree::Chunk && attempt < ATTEMPTS => {
                     attempt += 1;
                 }
-                result => return result.map(drop),
+                result => return result.map(|revision| Begun { records: self, revision }),
             }
         }
     }
@@ -517,6 +527,23 @@ impl Records {
 
     fn unseal(&self, place: &RecordKey, sealed: &[u8]) -> Result<(u8, Plaintext)> {
         self.sealer.open_any(place, sealed)
+    }
+}
+
+/// A change that is not durable yet.
+#[must_use = "the change can be lost until it has been waited for"]
+pub struct Begun<'a> {
+    records: &'a Records,
+    revision: u64,
+}
+
+impl Begun<'_> {
+    /// Returns once the change is durable.
+    ///
+    /// # Errors
+    /// As [`Records::commit`].
+    pub fn wait(self) -> Result<()> {
+        block_on(self.records.engine.settle(self.revision))
     }
 }
 

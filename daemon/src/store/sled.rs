@@ -325,7 +325,7 @@ impl SledStore {
     }
 
     /// Checks and applies a batch, and returns its revision. Not durable yet, though readers see it.
-    fn apply(&self, batch: Batch) -> Result<u64> {
+    fn apply_batch(&self, batch: Batch) -> Result<u64> {
         let mut writer = locked(&self.writer);
         if !writer.adopted {
             return Err(Error::Closed);
@@ -481,11 +481,13 @@ impl Store for SledStore {
         })
     }
 
-    async fn commit(&self, batch: Batch) -> Result<u64> {
+    async fn apply(&self, batch: Batch) -> Result<u64> {
         batch.check_form()?;
-        let revision = self.apply(batch)?;
-        self.make_durable(revision)?;
-        Ok(revision)
+        self.apply_batch(batch)
+    }
+
+    async fn settle(&self, revision: u64) -> Result<()> {
+        self.make_durable(revision)
     }
 
     async fn watch(&self, prefix: &RecordKey) -> Result<Watch> {
