@@ -30,7 +30,12 @@ test: build ## run all tests: unit, protocol, conformance through the built modu
 	CARGO=$(CARGO) conformance/test.sh $(RELEASE_FLAGS) --workspace
 
 # A million random calls; a seed of the clock's, which is printed. CLAVIGER_RANDOM_SEED repeats a run.
-soak: build ## a million random calls over the C ABI (some minutes)
+# CLAVIGER_SOAK is the factor on what `make test` does to the store: 10 are 10,000 kills, 5,200 losses of power, 10,000
+# damages.
+soak: build ## random calls over the C ABI and everything that can befall the store, at full size; prints figures (an hour)
+	CLAVIGER_SOAK=$${CLAVIGER_SOAK:-10} \
+	  $(CARGO) test $(RELEASE_FLAGS) --workspace --lib store:: -- --nocapture --test-threads=1
+	$(CARGO) test $(RELEASE_FLAGS) --workspace --lib commit_latency -- --nocapture --ignored
 	CLAVIGER_RANDOM_CALLS=$${CLAVIGER_RANDOM_CALLS:-1000000} CLAVIGER_RANDOM_SEED=$${CLAVIGER_RANDOM_SEED:-$$(date +%s)} \
 	  $(CARGO) test $(RELEASE_FLAGS) --workspace --test random_calls -- --nocapture
 
