@@ -101,9 +101,10 @@ impl Daemon {
                 return Ok(());
             }
             Ok(line) => format!("said {line:?} instead of \"ready\""),
-            Err(_) => match child.try_wait() {
-                Ok(Some(status)) => format!("ended with {status}"),
-                _ => format!("was not ready within {} s", READY_WITHIN.as_secs()),
+            // A process that ends closes its files first.
+            Err(_) => match process::wait(&mut child, 5) {
+                Some(status) => format!("ended with {status}"),
+                None => format!("was not ready within {} s", READY_WITHIN.as_secs()),
             },
         };
         let _ = child.kill();

@@ -147,6 +147,7 @@ const HANDLERS: &[(u16, Handler)] = &[
     (140, store::purge),
     (141, store::rotate_root),
     (142, store::verify),
+    (143, store::unseal),
     (144, store::create_backup),
     (145, store::read_backup),
     (300, policies::of_ring::get),
