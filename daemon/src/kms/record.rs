@@ -1,5 +1,7 @@
 //! What the store keeps of rings, keys, versions, objects and import jobs. Key material is kept apart, sealed
 //! under a key of its own.
+//!
+//! A new field stands at the end of its record and has its default where it is zero: see `store/schema.rs`.
 
 use bincode::{Decode, Encode};
 use claviger_protocol::ObjectClass;
@@ -31,8 +33,6 @@ pub struct KeyRing {
     pub profile: Profile,
     /// What `C_DestroyObject` does to a key.
     pub p11_destroy: P11Destroy,
-    /// What else applications may do and see.
-    pub rules: Rules,
     /// The security officer's PIN.
     pub so_pin: Option<PinVerifier>,
     /// The user's PIN.
@@ -41,6 +41,8 @@ pub struct KeyRing {
     pub create_time: Time,
     /// Rises with every change.
     pub etag: u64,
+    /// What else applications may do and see. It is last, so that rings from before it have the defaults.
+    pub rules: Rules,
 }
 
 /// Where a ring is: project, location and its own id.
