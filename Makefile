@@ -18,7 +18,7 @@ RELEASE_FLAGS := --release --locked
 # valgrind counts instructions.
 PACKAGES := gcc libc6-dev make perl opensc openssl libengine-pkcs11-openssl softhsm2 valgrind
 
-.PHONY: build demo test soak interop bench bench-quick instructions lint install deps help clean
+.PHONY: build demo test soak walk deny hardening interop bench bench-quick instructions lint install deps help clean
 
 build: deps ## build the daemon, the CLI and the module (default)
 	$(CARGO) build $(RELEASE_FLAGS) --workspace
@@ -38,6 +38,16 @@ soak: build ## random calls over the C ABI and everything that can befall the st
 	$(CARGO) test $(RELEASE_FLAGS) --workspace --lib commit_latency -- --nocapture --ignored
 	CLAVIGER_RANDOM_CALLS=$${CLAVIGER_RANDOM_CALLS:-1000000} CLAVIGER_RANDOM_SEED=$${CLAVIGER_RANDOM_SEED:-$$(date +%s)} \
 	  $(CARGO) test $(RELEASE_FLAGS) --workspace --test random_calls -- --nocapture
+
+walk: build ## a million sequences of the attacker who tries calls at random (hours)
+	CLAVIGER_WALKS=$${CLAVIGER_WALKS:-1000000} $(CARGO) test $(RELEASE_FLAGS) --workspace --test attacks -- --nocapture walk
+
+deny: ## licences, bans, sources and advisories of the crates
+	CARGO=$(CARGO) conformance/deny.sh
+
+hardening: build ## what systemd thinks of the unit, and what the daemon does to its process (installs systemd's tools)
+	command -v systemd-analyze >/dev/null || apt-get install -q -y --no-install-recommends systemd
+	$(CARGO) test $(RELEASE_FLAGS) --workspace --test hardening -- --nocapture
 
 interop: build ## other people's programs and test suites against the built module (root, network, an hour)
 	CLAVIGER_RELEASE=$(abspath $(RELEASE)) CARGO=$(CARGO) conformance/interop/run.sh

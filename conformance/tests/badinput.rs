@@ -142,7 +142,7 @@ fn a_configured_daemon_serves_where_it_is_told() {
     let config = place.file(
         "clavigerd.toml",
         format!(
-            "state_directory = {0:?}\npkcs11_socket = {1:?}\nadmin_socket = {2:?}\nroot_key_file = {3:?}\ncreate_root_key = true\n",
+            "state_directory = {0:?}\npkcs11_socket = {1:?}\nadmin_socket = {2:?}\nroot_key_file = {3:?}\ncreate_root_key = true\n[hardening]\nallow_root = true\n",
             directory.join("state"),
             place.pkcs11_socket(),
             place.admin_socket(),

@@ -5,12 +5,13 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, RwLock};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, RwLock};
 use std::time::Duration;
 
 use claviger_protocol::Bytes;
 use claviger_protocol::frame::ApplicationTicket;
 use claviger_protocol::template::Attribute;
+use serde::Deserialize;
 
 use crate::access::Identity;
 use crate::access::permit::Remembered;
@@ -22,12 +23,77 @@ use crate::server::Peer;
 use crate::session::Session;
 use crate::store::Records;
 
-/// Sessions one application may have open.
-pub const MAX_SESSIONS: usize = 4096;
-/// Session objects one application may have.
-pub const MAX_SESSION_OBJECTS: usize = 4096;
-/// What its session objects may take together, in bytes.
-pub const MAX_SESSION_OBJECT_BYTES: u64 = 16 << 20;
+/// The `[limits]` table of the configuration: what one application and what all of one user's may hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Sessions of an application.
+    pub sessions: u64,
+    /// Session objects of an application.
+    pub session_objects: u64,
+    /// What its session objects may take together, in bytes.
+    pub session_object_bytes: u64,
+    /// Sessions of a user.
+    pub sessions_per_uid: u64,
+    /// Session objects of a user.
+    pub session_objects_per_uid: u64,
+    /// What a user's session objects may take together, in bytes.
+    pub session_object_bytes_per_uid: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            sessions: 4096,
+            session_objects: 4096,
+            session_object_bytes: 16 << 20,
+            sessions_per_uid: 16_384,
+            session_objects_per_uid: 16_384,
+            session_object_bytes_per_uid: 64 << 20,
+        }
+    }
+}
+
+/// What the applications of one user hold together.
+#[derive(Default)]
+struct Tally {
+    sessions: AtomicU64,
+    objects: AtomicU64,
+    bytes: AtomicU64,
+}
+
+/// A part of a user's [`Tally`], which goes back when it is dropped.
+struct Share {
+    tally: Arc<Tally>,
+    sessions: u64,
+    objects: u64,
+    bytes: u64,
+}
+
+impl Share {
+    /// Takes a part, if the user's limits leave it.
+    fn take(
+        tally: &Arc<Tally>,
+        limits: &Limits,
+        (sessions, objects, bytes): (u64, u64, u64),
+    ) -> Option<Share> {
+        let all = |counter: &AtomicU64, more| counter.fetch_add(more, Ordering::AcqRel) + more;
+        // Taken first and given back by the drop, so that two at the same time do not both fit.
+        let share = Share { tally: tally.clone(), sessions, objects, bytes };
+        let fits = (all(&tally.sessions, sessions) <= limits.sessions_per_uid || sessions == 0)
+            & (all(&tally.objects, objects) <= limits.session_objects_per_uid || objects == 0)
+            & (all(&tally.bytes, bytes) <= limits.session_object_bytes_per_uid || bytes == 0);
+        fits.then_some(share)
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.tally.sessions.fetch_sub(self.sessions, Ordering::AcqRel);
+        self.tally.objects.fetch_sub(self.objects, Ordering::AcqRel);
+        self.tally.bytes.fetch_sub(self.bytes, Ordering::AcqRel);
+    }
+}
 /// How often a call that waits for a slot event looks whether its client is still there.
 const WAIT_STEP: Duration = Duration::from_secs(1);
 
@@ -58,11 +124,13 @@ pub struct Application {
     ended: AtomicBool,
     /// It has gone on from a daemon before this one, which took its operations with it; nobody has missed one yet.
     resumed: AtomicBool,
-    sessions: RwLock<HashMap<u64, Arc<Session>>>,
+    sessions: RwLock<HashMap<u64, (Arc<Session>, Share)>>,
     logins: RwLock<HashMap<u64, User>>,
     /// How often `C_Logout` was called, by slot.
     logouts: RwLock<HashMap<u64, u64>>,
-    objects: RwLock<HashMap<u64, Arc<Object>>>,
+    objects: RwLock<HashMap<u64, (Arc<Object>, Share)>>,
+    limits: Limits,
+    tally: Arc<Tally>,
     /// Slots whose tokens `C_WaitForSlotEvent` has told of, or that were there from the start.
     known_slots: Mutex<Vec<u64>>,
 }
@@ -72,10 +140,18 @@ pub struct Application {
 pub struct Applications {
     by_id: Mutex<HashMap<u64, Arc<Application>>>,
     last_id: AtomicU64,
+    limits: OnceLock<Limits>,
+    /// Of every user who has been here since the start.
+    tallies: Mutex<HashMap<u32, Arc<Tally>>>,
     bell: (Mutex<()>, Condvar),
 }
 
 impl Applications {
+    /// Sets the limits, once and before the first application.
+    pub fn limit(&self, limits: Limits) {
+        let _ = self.limits.set(limits);
+    }
+
     /// A new application, with its first connection.
     ///
     /// # Errors
@@ -83,6 +159,7 @@ impl Applications {
     pub fn start(&self, identity: Arc<Identity>, slots: Vec<u64>) -> Result<Arc<Application>> {
         let mut secret = vec![0; 32];
         crate::crypto::random::fill(&mut secret)?;
+        let tally = lock::lock(&self.tallies).entry(identity.peer.uid).or_default().clone();
         let application = Arc::new(Application {
             id: self.last_id.fetch_add(1, Ordering::Relaxed) + 1,
             peer: identity.peer,
@@ -96,6 +173,8 @@ impl Applications {
             logins: RwLock::default(),
             logouts: RwLock::default(),
             objects: RwLock::default(),
+            limits: self.limits.get().copied().unwrap_or_default(),
+            tally,
             known_slots: Mutex::new(slots),
         });
         lock::lock(&self.by_id).insert(application.id, application.clone());
@@ -220,13 +299,14 @@ impl Application {
     /// # Errors
     /// `SessionHandleInvalid`.
     pub fn session(&self, handle: u64) -> Result<Arc<Session>> {
-        lock::read(&self.sessions).get(&handle).cloned().ok_or(Error::SessionHandleInvalid)
+        let sessions = lock::read(&self.sessions);
+        sessions.get(&handle).map(|(session, _)| session.clone()).ok_or(Error::SessionHandleInvalid)
     }
 
     /// Opens a session.
     ///
     /// # Errors
-    /// `SessionCount` beyond [`MAX_SESSIONS`]; `SessionReadWriteSoExists` for a read-only session while the
+    /// `SessionCount` beyond the [`Limits`]; `SessionReadWriteSoExists` for a read-only session while the
     /// security officer is logged in.
     pub fn open(&self, session: Session) -> Result<u64> {
         let handle = session.handle;
@@ -235,10 +315,11 @@ impl Application {
             return Err(Error::SessionReadWriteSoExists);
         }
         let mut sessions = lock::write(&self.sessions);
-        if sessions.len() >= MAX_SESSIONS {
+        let share = Share::take(&self.tally, &self.limits, (1, 0, 0)).ok_or(Error::SessionCount)?;
+        if sessions.len() as u64 >= self.limits.sessions {
             return Err(Error::SessionCount);
         }
-        sessions.insert(handle, Arc::new(session));
+        sessions.insert(handle, (Arc::new(session), share));
         Ok(handle)
     }
 
@@ -249,8 +330,8 @@ impl Application {
     pub fn close(&self, handle: u64) -> Result<()> {
         let mut logins = lock::write(&self.logins);
         let mut sessions = lock::write(&self.sessions);
-        let session = sessions.remove(&handle).ok_or(Error::SessionHandleInvalid)?;
-        if !sessions.values().any(|other| other.slot == session.slot) {
+        let (session, _) = sessions.remove(&handle).ok_or(Error::SessionHandleInvalid)?;
+        if !sessions.values().any(|(other, _)| other.slot == session.slot) {
             logins.remove(&session.slot);
         }
         drop((sessions, logins));
@@ -263,7 +344,7 @@ impl Application {
     /// Closes all sessions on a slot, which logs out.
     pub fn close_all(&self, slot: u64) {
         let mut logins = lock::write(&self.logins);
-        lock::write(&self.sessions).retain(|_, session| session.slot != slot);
+        lock::write(&self.sessions).retain(|_, (session, _)| session.slot != slot);
         logins.remove(&slot);
         drop(logins);
         self.drop_objects(|object| is_on(object, slot));
@@ -272,7 +353,7 @@ impl Application {
     /// Sessions on a slot: all, and the read-write ones.
     pub fn session_counts(&self, slot: u64) -> (u64, u64) {
         let sessions = lock::read(&self.sessions);
-        let on_slot = sessions.values().filter(|session| session.slot == slot);
+        let on_slot = sessions.values().map(|(session, _)| session).filter(|session| session.slot == slot);
         on_slot.fold((0, 0), |(all, rw), session| (all + 1, rw + u64::from(session.read_write)))
     }
 
@@ -327,8 +408,8 @@ impl Application {
         *lock::write(&self.logouts).entry(slot).or_default() += 1;
         self.drop_objects(|object| is_on(object, slot) && object.is_private());
         // A call in one of them may want any other lock of the application, so none is held here.
-        let sessions: Vec<_> =
-            lock::read(&self.sessions).values().filter(|session| session.slot == slot).cloned().collect();
+        let on_slot = |(session, _): &(Arc<Session>, Share)| (session.slot == slot).then(|| session.clone());
+        let sessions: Vec<_> = lock::read(&self.sessions).values().filter_map(on_slot).collect();
         for session in sessions {
             lock::lock(&session.operations).end_private();
         }
@@ -336,13 +417,13 @@ impl Application {
 
     /// A session object.
     pub fn object(&self, handle: u64) -> Option<Arc<Object>> {
-        lock::read(&self.objects).get(&handle).cloned()
+        lock::read(&self.objects).get(&handle).map(|(object, _)| object.clone())
     }
 
     /// Adds a session object.
     ///
     /// # Errors
-    /// `DeviceMemory` beyond [`MAX_SESSION_OBJECTS`] or [`MAX_SESSION_OBJECT_BYTES`]; `SessionHandleInvalid` when
+    /// `DeviceMemory` beyond the [`Limits`]; `SessionHandleInvalid` when
     /// its session has closed meanwhile.
     pub fn insert(&self, session: u64, object: Arc<Object>) -> Result<()> {
         let sessions = lock::read(&self.sessions);
@@ -350,11 +431,13 @@ impl Application {
             return Err(Error::SessionHandleInvalid);
         }
         let mut objects = lock::write(&self.objects);
-        let bytes: u64 = objects.values().map(|object| object.size_when_made).sum();
-        if objects.len() >= MAX_SESSION_OBJECTS || bytes + object.size_when_made > MAX_SESSION_OBJECT_BYTES {
+        let bytes: u64 = objects.values().map(|(_, share)| share.bytes).sum();
+        let (limits, more) = (&self.limits, object.size_when_made);
+        if objects.len() as u64 >= limits.session_objects || bytes + more > limits.session_object_bytes {
             return Err(Error::DeviceMemory);
         }
-        objects.insert(object.handle, object);
+        let share = Share::take(&self.tally, limits, (0, 1, more)).ok_or(Error::DeviceMemory)?;
+        objects.insert(object.handle, (object, share));
         Ok(())
     }
 
@@ -374,8 +457,8 @@ impl Application {
         records: &Records,
         now: Time,
     ) -> Result<Vec<Arc<Object>>> {
-        let objects: Vec<_> =
-            lock::read(&self.objects).values().filter(|object| is_on(object, slot)).cloned().collect();
+        let on_slot = |(object, _): &(Arc<Object>, Share)| is_on(object, slot).then(|| object.clone());
+        let objects: Vec<_> = lock::read(&self.objects).values().filter_map(on_slot).collect();
         let mut found = Vec::new();
         for object in objects {
             if object.matches(template, records, now)? {
@@ -387,7 +470,7 @@ impl Application {
     }
 
     fn drop_objects(&self, gone: impl Fn(&Object) -> bool) {
-        lock::write(&self.objects).retain(|_, object| !gone(object));
+        lock::write(&self.objects).retain(|_, (object, _)| !gone(object));
     }
 }
 

@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use crate::access;
+use crate::application::Limits;
 use crate::audit;
 use crate::kms::settings::Settings;
+use crate::process::Hardening;
 use crate::store::RootSource;
 
 /// Settings of a daemon. Paths are absolute.
@@ -34,6 +36,10 @@ pub struct Config {
     pub max_connections: usize,
     /// Connections that one user may have on each socket.
     pub max_connections_per_uid: usize,
+    /// What applications may hold.
+    pub limits: Limits,
+    /// What the process does to itself.
+    pub hardening: Hardening,
     /// The life of keys.
     pub kms: Settings,
     /// The audit log.
@@ -55,6 +61,8 @@ impl Default for Config {
             admin_socket_mode: 0o600,
             max_connections: 1024,
             max_connections_per_uid: 256,
+            limits: Limits::default(),
+            hardening: Hardening::default(),
             kms: Settings::default(),
             audit: audit::Settings::default(),
             access: access::settings::Settings::default(),
@@ -131,6 +139,7 @@ impl Config {
             admin_socket_mode: 0o600,
             kms: Settings { any_location: true, ..Settings::default() },
             access: access::settings::Settings { owner, ..Default::default() },
+            hardening: Hardening { allow_root: true, ..Hardening::default() },
             ..Config::default()
         };
         if !file.exists() {
@@ -146,6 +155,7 @@ impl Config {
         config.kms.any_location = true;
         config.access.owner = owner;
         config.kms.check().map_err(|message| parse(serde::de::Error::custom(message)))?;
+        config.hardening.allow_root = true;
         Ok(config)
     }
 

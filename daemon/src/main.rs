@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use clap::Parser;
 use clavigerd::config::Config;
 use clavigerd::daemon::Daemon;
+use clavigerd::process::privileges::{self, Successor};
 use clavigerd::sealed::Gate;
 use clavigerd::server::{self, Listeners};
 use clavigerd::store::command::{self, BackupCommand, RootCommand, StoreCommand};
@@ -85,9 +86,22 @@ fn run(arguments: &Arguments) -> Result<(), (u8, String)> {
     if let Some(command) = &arguments.command {
         return carry_out(command, &config).map_err(|error| (EXIT_STORE, error.to_string()));
     }
-    let gate = gate(&config).map_err(|message| (EXIT_STORE, message))?;
+    process::lock_memory(&config.hardening).map_err(|message| (EXIT_SYSTEM, message))?;
+    let successor = privileges::successor(&config.hardening).map_err(|message| (EXIT_CONFIG, message))?;
+    // Before the daemon becomes another user: a root key may be root's alone to read.
+    let root = match config.root_source() {
+        source if source.needs_passphrase() => None,
+        source => {
+            Some(source.key(&config.state_directory, None).map_err(|error| (EXIT_STORE, error.to_string()))?)
+        }
+    };
+    if let Some(successor) = successor {
+        succeed(successor, &config).map_err(|message| (EXIT_SYSTEM, message))?;
+    }
+    let gate = gate(&config, root).map_err(|message| (EXIT_STORE, message))?;
     let system = |error: std::io::Error| (EXIT_SYSTEM, error.to_string());
     let listeners = Listeners::open(&config).map_err(system)?;
+    process::filter_system_calls(&config.hardening, !config.kms.event_hook.is_empty());
     server::run(&gate, config, listeners, ready).map_err(system)
 }
 
@@ -136,12 +150,24 @@ fn dev(directory: &Path) -> Result<Config, String> {
     Config::dev(&directory).map_err(|error: config::Error| error.to_string())
 }
 
-/// The daemon, open or waiting for the passphrase of its root key.
-fn gate(config: &Config) -> Result<Arc<Gate>, String> {
+/// Becomes the user that the configuration names, who gets the directories of the store and of the sockets.
+fn succeed(successor: Successor, config: &Config) -> Result<(), String> {
+    let sockets = [&config.pkcs11_socket, &config.admin_socket].map(|socket| socket.parent());
+    successor.give(&config.state_directory)?;
+    for directory in sockets.into_iter().flatten() {
+        successor.make(directory)?;
+    }
+    successor.become_it()?;
+    process::close_to_tracing();
+    Ok(())
+}
+
+/// The daemon, open with its root key or waiting for the passphrase of one.
+fn gate(config: &Config, root: Option<RootKey>) -> Result<Arc<Gate>, String> {
     let directory = &config.state_directory;
     let lock = store::lock(directory).map_err(|error| error.to_string())?;
-    if !config.root_source().needs_passphrase() {
-        return open(config, None, lock).map(Gate::open);
+    if let Some(root) = root {
+        return open(config, root, lock).map(Gate::open);
     }
     if !RootSource::has_passphrase_file(directory) {
         return Err(format!(
@@ -161,7 +187,7 @@ fn gate(config: &Config) -> Result<Arc<Gate>, String> {
             Some(lock) => lock,
             None => store::lock(directory).map_err(|error| error.to_string())?,
         };
-        let opened = open(&config, Some(root), taken);
+        let opened = open(&config, root, taken);
         if opened.is_err() {
             *held = store::lock(directory).ok();
         }
@@ -170,13 +196,8 @@ fn gate(config: &Config) -> Result<Arc<Gate>, String> {
 }
 
 /// Opens the store and all that lives on it.
-fn open(config: &Config, root: Option<RootKey>, lock: DirectoryLock) -> Result<Arc<Daemon>, String> {
+fn open(config: &Config, root: RootKey, lock: DirectoryLock) -> Result<Arc<Daemon>, String> {
     let directory = &config.state_directory;
-    let source = config.root_source();
-    let root = match root {
-        Some(root) => root,
-        None => source.key(directory, None).map_err(|error| error.to_string())?,
-    };
     let records = store::open_locked(directory, &root, lock).map_err(|error| error.to_string())?;
     let failed = |error: clavigerd::error::Error| format!("{}: {error}", directory.display());
     let leapt = Daemon::start_clock(&records, &config.kms).map_err(failed)?;
@@ -185,7 +206,8 @@ fn open(config: &Config, root: Option<RootKey>, lock: DirectoryLock) -> Result<A
     let daemon = Daemon::with(records, config.kms.clone(), audit).map_err(failed)?;
     daemon.audit.start().map_err(|error| format!("no thread for the audit log: {error}"))?;
     daemon.access.configure(config.access.clone());
-    let _ = daemon.root_source.set(source);
+    daemon.applications.limit(config.limits);
+    let _ = daemon.root_source.set(config.root_source());
     daemon.start_hook(&config.kms);
     if leapt {
         daemon.tell_of_leap();

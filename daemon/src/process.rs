@@ -1,16 +1,143 @@
-//! What the process does to itself before it holds a key: no core dumps, no tracing, private files, and memory
-//! that goes back when it is no longer used.
+//! What the process does to itself before it holds a key: no core dumps, no tracing, private files, memory that
+//! is neither swapped nor kept when it is no longer used, no more privileges and system calls than it needs.
 
+pub mod filter;
+pub mod privileges;
+
+use nix::sys::mman::{MlockAllFlags, mlockall};
 use nix::sys::prctl;
-use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 use nix::sys::stat::{Mode, umask};
-use tracing::warn;
+use serde::Deserialize;
+use tracing::{debug, warn};
 
 /// Allocations from this size on, in bytes, have a mapping of their own, which goes back to the system when it
 /// is freed. Left to itself, glibc raises the limit above the 19 MiB that checking a PIN takes, and every thread's
 /// heap then keeps as much for ever.
 const MAPPED_FROM_BYTES: i32 = 4 << 20;
+
+/// The `[hardening]` table of the configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Hardening {
+    /// Whether memory must be kept out of swap.
+    pub lock_memory: LockMemory,
+    /// Size of the memory for private keys, in bytes, a power of two; 0 for none. It is locked, guarded and never
+    /// dumped, and an RSA key of 2048 bits takes 1 KiB of it.
+    pub secure_heap_bytes: usize,
+    /// Fails all system calls that the daemon does not make.
+    pub filter_system_calls: bool,
+    /// User to become when root starts the daemon.
+    pub user: Option<String>,
+    /// Lets the daemon be root for good.
+    pub allow_root: bool,
+}
+
+impl Default for Hardening {
+    fn default() -> Self {
+        Self {
+            lock_memory: LockMemory::Try,
+            secure_heap_bytes: 32 << 20,
+            filter_system_calls: true,
+            user: None,
+            allow_root: false,
+        }
+    }
+}
+
+/// Whether memory must be kept out of swap.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LockMemory {
+    /// Starts without it, and warns.
+    Try,
+    /// Does not start without it.
+    Require,
+    /// Does not try.
+    Off,
+}
+
+/// Keeps memory out of swap and sets memory for private keys apart. Comes before the first key.
+///
+/// # Errors
+/// What cannot be done, where the configuration requires it.
+pub fn lock_memory(settings: &Hardening) -> Result<(), String> {
+    let required = |what: String| match settings.lock_memory {
+        LockMemory::Require => Err(format!(
+            "{what}; raise the limit (LimitMEMLOCK= of the unit, ulimit -l), or say lock_memory = \"try\""
+        )),
+        _ => {
+            warn!("{what}");
+            Ok(())
+        }
+    };
+    if settings.lock_memory != LockMemory::Off {
+        // Below a limit, locking succeeds now and an allocation fails later; root lifts it for the user it becomes.
+        let _ = setrlimit(Resource::RLIMIT_MEMLOCK, RLIM_INFINITY, RLIM_INFINITY);
+        let unlimited = getrlimit(Resource::RLIMIT_MEMLOCK).is_ok_and(|(soft, _)| soft == RLIM_INFINITY);
+        // On fault: what is mapped and never touched holds no secret and takes no memory.
+        let on_fault = MlockAllFlags::from_bits_retain(libc::MCL_ONFAULT);
+        let all = MlockAllFlags::MCL_CURRENT | MlockAllFlags::MCL_FUTURE | on_fault;
+        let free = unlimited || settings.user.is_none() && may_lock();
+        let locked = if free { mlockall(all) } else { Err(nix::Error::EPERM) };
+        if let Err(error) = locked {
+            required(format!("memory cannot be kept out of swap: {error}"))?;
+        }
+    }
+    if settings.secure_heap_bytes == 0 {
+        return Ok(());
+    }
+    match crate::crypto::secure_heap(settings.secure_heap_bytes) {
+        SecureHeap::Locked => Ok(()),
+        SecureHeap::Unlocked => required("the memory for private keys cannot be locked".to_owned()),
+        SecureHeap::Refused => Err(format!(
+            "no memory for private keys is to be had: secure_heap_bytes = {} must be a power of two",
+            settings.secure_heap_bytes
+        )),
+    }
+}
+
+/// True with `CAP_IPC_LOCK`, for which no limit counts.
+fn may_lock() -> bool {
+    const CAP_IPC_LOCK: u64 = 1 << 14;
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    effective
+        .and_then(|bits| u64::from_str_radix(bits.trim(), 16).ok())
+        .is_some_and(|b| b & CAP_IPC_LOCK != 0)
+}
+
+/// What became of the memory for private keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SecureHeap {
+    /// It is there and locked.
+    Locked,
+    /// It is there, and may be swapped.
+    Unlocked,
+    /// It is not there.
+    Refused,
+}
+
+/// Fails all system calls from here on that a serving daemon does not make. `hooks`: events run programs.
+pub fn filter_system_calls(settings: &Hardening, hooks: bool) {
+    if !settings.filter_system_calls {
+        return;
+    }
+    // systemd has put its own there already.
+    if std::env::var_os("INVOCATION_ID").is_some() && is_filtered() {
+        return debug!("system calls are filtered by the service manager");
+    }
+    if let Err(error) = filter::install(hooks) {
+        warn!(%error, "system calls are not filtered");
+    }
+}
+
+/// True when a filter of system calls is in force.
+fn is_filtered() -> bool {
+    let status = std::fs::read_to_string("/proc/thread-self/status").unwrap_or_default();
+    status.lines().any(|line| line.split_whitespace().eq(["Seccomp:", "2"]))
+}
 
 /// Makes the process unreadable to others. What cannot be done is said, not fatal: a container may forbid it.
 pub fn harden() {
@@ -18,13 +145,18 @@ pub fn harden() {
     if let Err(error) = setrlimit(Resource::RLIMIT_CORE, 0, 0) {
         warn!(%error, "core dumps cannot be turned off");
     }
-    if let Err(error) = prctl::set_dumpable(false) {
-        warn!(%error, "the process stays dumpable");
-    }
+    close_to_tracing();
     if let Err(error) = ignore_file_size_signal() {
         warn!(%error, "a file size limit will kill the daemon");
     }
     give_memory_back();
+}
+
+/// No core dump, no tracing, no reading of memory by others. A change of user undoes it.
+pub fn close_to_tracing() {
+    if let Err(error) = prctl::set_dumpable(false) {
+        warn!(%error, "the process stays dumpable");
+    }
 }
 
 /// A write beyond `RLIMIT_FSIZE` is to fail like one on a full disk, not to kill the process.

@@ -24,6 +24,7 @@ fn main() {
         ("sign", [token, count]) => sign(&raw, token, count.parse().expect("a number")),
         ("sign-again", [token, count]) => sign_again(&raw, token, count.parse().expect("a number")),
         ("hold", [token]) => hold(&raw, token),
+        ("use", [token, label]) => r#use(&raw, token, label),
         ("die", [token]) => die(&raw, token),
         ("exit", [token]) => {
             login(&raw, token);
@@ -114,6 +115,35 @@ fn sign_again(raw: &Raw, token: &str, count: usize) {
 fn hold(raw: &Raw, token: &str) {
     begin(raw, token);
     println!("holding");
+    std::io::stdout().flush().expect("writing to the test");
+    let _ = std::io::stdin().read_line(&mut String::new());
+}
+
+/// Uses all keys with a label, forgets the PIN, and waits until stdin ends. The PIN comes on stdin, each byte
+/// inverted, so that this process has no other copy of it.
+fn r#use(raw: &Raw, token: &str, name: &str) {
+    let mut inverted = Vec::new();
+    std::io::BufRead::read_until(&mut std::io::stdin().lock(), b'\n', &mut inverted).expect("the PIN");
+    inverted.pop();
+    let mut pin: Vec<u8> = inverted.iter().map(|byte| !byte).collect();
+    raw.initialize(Arguments::Null).expect("C_Initialize");
+    let session = raw.open_session(slot(raw, token).expect("the token"), RW).expect("C_OpenSession");
+    raw.login(session, user::USER, Some(&pin)).expect("C_Login");
+    pin.fill(0);
+    std::hint::black_box(&pin);
+    for key in raw.find(session, &[label(name)]).expect("C_FindObjects") {
+        let (operation, mechanism) = match raw.attribute(session, key, A::CLASS).map(|v| as_ulong(&v)) {
+            Ok(private) if private == ObjectClass::PRIVATE_KEY.0 => {
+                (Operation::Sign, M::SHA256_RSA_PKCS.into())
+            }
+            _ => (Operation::Encrypt, Mechanism::gcm(&[1; 12], b"", 128)),
+        };
+        raw.start(operation, session, Some(&mechanism), key).expect("an Init");
+        assert_eq!(raw.one_shot(operation, session, b"data", Room::Bytes(512)).rv, Rv::OK);
+        let secrets = [A::VALUE, A::PRIVATE_EXPONENT, A::PRIME_1];
+        assert!(secrets.iter().all(|secret| raw.attribute(session, key, *secret).is_err()));
+    }
+    println!("used");
     std::io::stdout().flush().expect("writing to the test");
     let _ = std::io::stdin().read_line(&mut String::new());
 }

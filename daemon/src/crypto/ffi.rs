@@ -16,6 +16,8 @@ use openssl::pkey_ctx::PkeyCtxRef;
 use openssl_sys as sys;
 use zeroize::{Zeroize, Zeroizing};
 
+use crate::process::SecureHeap;
+
 type Result<T> = std::result::Result<T, ErrorStack>;
 
 /// `OSSL_PARAM_UNSIGNED_INTEGER`
@@ -338,6 +340,28 @@ pub fn decapsulate(key: &PKeyRef<Private>, ciphertext: &[u8]) -> Result<Zeroizin
     })?;
     secret.truncate(length);
     Ok(secret)
+}
+
+unsafe extern "C" {
+    // crypto.h; openssl-sys lacks it.
+    fn CRYPTO_secure_malloc_init(size: usize, minsize: usize) -> c_int;
+}
+
+/// Sets memory apart for private keys: guarded, not dumped, locked if the system lets it be
+/// (`CRYPTO_secure_malloc_init`). Comes before the first key.
+pub fn secure_heap(bytes: usize) -> SecureHeap {
+    /// Smallest piece: a private key on a curve of 256 bits.
+    const SMALLEST: usize = 32;
+    if !bytes.is_power_of_two() {
+        return SecureHeap::Refused;
+    }
+    openssl::init();
+    // SAFETY: takes two numbers, both powers of two; nobody else initialises it at the same time.
+    match unsafe { CRYPTO_secure_malloc_init(bytes, SMALLEST) } {
+        1 => SecureHeap::Locked,
+        2 => SecureHeap::Unlocked,
+        _ => SecureHeap::Refused,
+    }
 }
 
 /// Mixes bytes into the random generator, counting on no entropy in them.

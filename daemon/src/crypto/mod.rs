@@ -47,6 +47,7 @@ pub mod wrap;
 
 pub use cipher::{Cipher, Direction};
 pub use digest::Digest;
+pub use ffi::secure_heap;
 pub use key::Key;
 pub use sign::Signer;
 pub use verify::Verifier;
