@@ -18,7 +18,7 @@ RELEASE_FLAGS := --release --locked
 # valgrind counts instructions.
 PACKAGES := gcc libc6-dev make perl opensc openssl libengine-pkcs11-openssl softhsm2 valgrind
 
-.PHONY: build demo test soak walk deny hardening interop bench bench-quick instructions lint install deps help clean
+.PHONY: build demo test soak fuzz walk deny hardening interop bench bench-quick instructions lint install deps help clean
 
 build: deps ## build the daemon, the CLI and the module (default)
 	$(CARGO) build $(RELEASE_FLAGS) --workspace
@@ -38,6 +38,10 @@ soak: build ## random calls over the C ABI and everything that can befall the st
 	$(CARGO) test $(RELEASE_FLAGS) --workspace --lib commit_latency -- --nocapture --ignored
 	CLAVIGER_RANDOM_CALLS=$${CLAVIGER_RANDOM_CALLS:-1000000} CLAVIGER_RANDOM_SEED=$${CLAVIGER_RANDOM_SEED:-$$(date +%s)} \
 	  $(CARGO) test $(RELEASE_FLAGS) --workspace --test random_calls -- --nocapture
+
+# Ends by itself; CLAVIGER_FUZZ_RUNS sets how many runs each target has.
+fuzz: build ## 2,000,000 mutated inputs for each fuzz target (an hour)
+	CLAVIGER_FUZZ_RUNS=$${CLAVIGER_FUZZ_RUNS:-2000000} $(CARGO) test $(RELEASE_FLAGS) --workspace --test fuzz -- --nocapture --test-threads=2
 
 walk: build ## a million sequences of the attacker who tries calls at random (hours)
 	CLAVIGER_WALKS=$${CLAVIGER_WALKS:-1000000} $(CARGO) test $(RELEASE_FLAGS) --workspace --test attacks -- --nocapture walk

@@ -1,0 +1,151 @@
+//! Marker keys and PINs are used, and then looked for where they must not be: in the client's memory, on the disk,
+//! in the log at its loudest.
+
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use claviger_conformance::prelude::*;
+
+/// Shortest piece of a secret that counts as found, in bytes.
+const WINDOW: usize = 16;
+
+fn files(directory: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        match path.symlink_metadata().unwrap().file_type() {
+            kind if kind.is_dir() => found.extend(files(&path)),
+            kind if kind.is_file() => found.push(path),
+            _ => {}
+        }
+    }
+    found
+}
+
+/// Where in `content` a window of a secret stands; `secrets` are kept inverted.
+fn find(content: &[u8], secrets: &[(&'static str, Vec<u8>)]) -> Option<&'static str> {
+    let windows: std::collections::HashMap<Vec<u8>, &'static str> = secrets
+        .iter()
+        .flat_map(|(name, inverted)| inverted.windows(WINDOW).map(|w| (w.to_vec(), *name)))
+        .collect();
+    let firsts: [bool; 256] = std::array::from_fn(|byte| windows.keys().any(|w| w[0] == byte as u8));
+    let mut inverted = [0; WINDOW];
+    content.windows(WINDOW).find_map(|window| {
+        if !firsts[usize::from(!window[0])] {
+            return None;
+        }
+        inverted.iter_mut().zip(window).for_each(|(to, from)| *to = !from);
+        windows.get(&inverted[..]).copied()
+    })
+}
+
+/// Searches the readable memory of a process.
+fn search_memory(pid: u32, secrets: &[(&'static str, Vec<u8>)]) -> (usize, Vec<String>) {
+    let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).unwrap();
+    let mut memory = std::fs::File::open(format!("/proc/{pid}/mem")).unwrap();
+    let (mut searched, mut hits) = (0, Vec::new());
+    for line in
+        maps.lines().filter(|line| line.split(' ').nth(1).is_some_and(|flags| flags.starts_with("rw")))
+    {
+        let (from, to) = line.split_whitespace().next().unwrap().split_once('-').unwrap();
+        let (from, to) = (u64::from_str_radix(from, 16).unwrap(), u64::from_str_radix(to, 16).unwrap());
+        let mut content = vec![0; (to - from) as usize];
+        memory.seek(SeekFrom::Start(from)).unwrap();
+        if memory.read_exact(&mut content).is_ok() {
+            searched += content.len();
+            hits.extend(find(&content, secrets).map(|name| format!("{name} in {line}")));
+        }
+    }
+    (searched, hits)
+}
+
+#[test]
+fn marker_keys_and_pins_are_nowhere_else() {
+    let daemon = Daemon::prepare();
+    let mut command = daemon.command();
+    command.env("CLAVIGER_LOG", "trace");
+    daemon.launch(command).unwrap();
+    let ring = Ring::create(&daemon, &[]);
+    let setup = Application::on(&daemon);
+    // PINs of the length of a window, set through the API.
+    let pin = b"marker-pin-0123456789-abcdefghij".to_vec();
+    let session = setup.login(&ring);
+    setup.raw.set_pin(session, ring.user_pin.as_bytes(), &pin).unwrap();
+
+    // Kept inverted, so that this search does not find itself.
+    let inverted = |bytes: &[u8]| bytes.iter().map(|byte| !byte).collect::<Vec<u8>>();
+    let rsa = openssl::rsa::Rsa::generate(2048).unwrap();
+    let aes: Vec<u8> = (0..32u8).map(|i| i.wrapping_mul(37) ^ 0xa7).collect();
+    let mut secrets = vec![("the PIN", inverted(&pin)), ("the AES key", inverted(&aes))];
+    for (name, part) in [
+        ("the RSA exponent", rsa.d().to_vec()),
+        ("an RSA prime", rsa.p().unwrap().to_vec()),
+        ("the other RSA prime", rsa.q().unwrap().to_vec()),
+    ] {
+        secrets.push((name, inverted(&part)));
+    }
+    let mut template = secret_key(KeyType::AES, &aes, &[A::ENCRYPT, A::DECRYPT]);
+    template.extend(on_token("marker"));
+    setup.raw.create_object(session, &template).unwrap();
+    let mut template = vec![
+        class(ObjectClass::PRIVATE_KEY),
+        key_type(KeyType::RSA),
+        bytes(A::MODULUS, rsa.n().to_vec()),
+        bytes(A::PUBLIC_EXPONENT, rsa.e().to_vec()),
+        bytes(A::PRIVATE_EXPONENT, rsa.d().to_vec()),
+        bytes(A::PRIME_1, rsa.p().unwrap().to_vec()),
+        bytes(A::PRIME_2, rsa.q().unwrap().to_vec()),
+        bytes(A::EXPONENT_1, rsa.dmp1().unwrap().to_vec()),
+        bytes(A::EXPONENT_2, rsa.dmq1().unwrap().to_vec()),
+        bytes(A::COEFFICIENT, rsa.iqmp().unwrap().to_vec()),
+        flag(A::SIGN, true),
+    ];
+    template.extend(on_token("marker"));
+    setup.raw.create_object(session, &template).unwrap();
+
+    // A client of its own uses the keys and stays.
+    let mut child = std::process::Command::new(claviger_conformance::artefacts::client())
+        .arg("use")
+        .arg(claviger_conformance::artefacts::module())
+        .arg(&ring.label)
+        .arg("marker")
+        .env("CLAVIGER_SOCKET", daemon.pkcs11_socket())
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    // The PIN comes inverted too, and the client forgets it.
+    std::io::Write::write_all(child.stdin.as_mut().unwrap(), &inverted(&pin)).unwrap();
+    std::io::Write::write_all(child.stdin.as_mut().unwrap(), b"\n").unwrap();
+    let mut line = String::new();
+    let mut stdout = std::io::BufReader::new(child.stdout.take().unwrap());
+    std::io::BufRead::read_line(&mut stdout, &mut line).unwrap();
+    assert_eq!(line, "used\n");
+    let (searched, hits) = search_memory(child.id(), &secrets);
+    println!("client memory: {searched} bytes searched, {} hits", hits.len());
+    assert!(searched > 100_000 && hits.is_empty(), "{hits:?}");
+    drop(child.stdin.take());
+    assert!(child.wait().unwrap().success());
+
+    // The daemon's own memory is the place for keys; the search would find them there.
+    let (searched, hits) = search_memory(daemon.pid(), &secrets);
+    println!("daemon memory: {searched} bytes searched, {} mappings with secrets", hits.len());
+    assert!(hits.iter().all(|hit| !hit.starts_with("the PIN")), "a PIN outlives its check: {hits:?}");
+
+    daemon.stop(libc::SIGTERM);
+    let log = daemon.log();
+    assert!(log.contains("TRACE"), "the log is as loud as it gets");
+    let log_file = daemon.root().join("daemon.log");
+    let mut searched = 0;
+    for path in files(&daemon.directory()).into_iter().chain([log_file]) {
+        let content = std::fs::read(&path).unwrap();
+        searched += content.len();
+        assert_eq!(find(&content, &secrets), None, "{}", path.display());
+        for (name, secret) in &secrets {
+            let hex: String = secret[..WINDOW].iter().map(|byte| format!("{:02x}", !byte)).collect();
+            let text = String::from_utf8_lossy(&content).to_lowercase();
+            assert!(!text.contains(&hex), "{name} in hexadecimal in {}", path.display());
+        }
+    }
+    println!("store, anchor, keyring, audit and log: {searched} bytes searched, 0 hits");
+}
