@@ -367,14 +367,12 @@ fn a_length_may_be_stated_where_the_type_has_one() {
 
 #[test]
 fn small_pairs_are_for_legacy_alone() {
-    // secp192r1, OID 1.2.840.10045.3.1.1
-    const P192: &[u8] = b"\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x01";
     for (profile, small) in [("standard", false), ("strict", false), ("legacy", true)] {
         let setup = Setup::with(&["--profile", profile]);
         let (app, raw) = (&setup.app, &setup.app.raw);
         let session = app.login(&setup.ring);
         let rsa = app.rsa(session, 512, &[]);
-        let ec = app.ec(session, P192, &[]);
+        let ec = app.ec(session, curve::P192, &[]);
         if !small {
             assert_eq!((rsa, ec), (Err(Rv::KEY_SIZE_RANGE), Err(Rv::CURVE_NOT_SUPPORTED)), "{profile}");
             continue;

@@ -284,12 +284,6 @@ pub fn set_octets<T>(context: &mut PkeyCtxRef<T>, name: &'static CStr, value: &[
     check(unsafe { sys::EVP_PKEY_CTX_set_params(context.as_ptr(), parts.array.as_ptr()) })
 }
 
-/// True when a key is of the algorithm with this name.
-pub fn is_a<T>(key: &PKeyRef<T>, name: &CStr) -> bool {
-    // SAFETY: the key is live and the name a C string.
-    unsafe { sys::EVP_PKEY_is_a(key.as_ptr(), name.as_ptr()) == 1 }
-}
-
 /// A new pair of an algorithm that has no parameters.
 pub fn generate(algorithm: &CStr) -> Result<PKey<Private>> {
     openssl::init();
