@@ -266,9 +266,9 @@ fn merge(
         let (from, to) = (before == Some(&Value::Bool(true)), *value == Value::Bool(true));
         // What may be changed in one direction is read-only once it was (footnotes 11 and 12), so that even the value
         // that it has is refused; a copy may name it, because there it is no change.
-        let copying = allowed.has(attribute::COPY);
-        if row.rules.has(attribute::STICKY_TRUE) && from && !(to && copying)
-            || row.rules.has(attribute::STICKY_FALSE) && !from && !(!to && copying)
+        let as_it_is = allowed.has(attribute::COPY) && from == to;
+        if row.rules.has(attribute::STICKY_TRUE) && from && !as_it_is
+            || row.rules.has(attribute::STICKY_FALSE) && !from && !as_it_is
             || row.rules.has(attribute::SO_ONLY) && to && !so && !from
         {
             return Err(Error::AttributeReadOnly);
