@@ -270,20 +270,23 @@ impl Application {
     /// Its sessions and logins.
     pub fn held(&self) -> (Vec<Arc<Session>>, Vec<(u64, User)>) {
         let logins = lock::read(&self.logins).iter().map(|(slot, user)| (*slot, *user)).collect();
-        (lock::read(&self.sessions).values().cloned().collect(), logins)
+        (lock::read(&self.sessions).values().map(|(session, _)| session.clone()).collect(), logins)
     }
 
     /// Goes on with sessions and logins that it had before the daemon was started anew.
     ///
     /// # Errors
-    /// `SessionExists` when it has sessions.
+    /// `SessionExists` when it has sessions, `SessionCount` when it may not have as many.
     pub fn resume(&self, sessions: Vec<Session>, logins: Vec<(u64, User)>) -> Result<()> {
         let mut own_logins = lock::write(&self.logins);
         let mut own_sessions = lock::write(&self.sessions);
         if !own_sessions.is_empty() {
             return Err(Error::SessionExists);
         }
-        own_sessions.extend(sessions.into_iter().map(|session| (session.handle, Arc::new(session))));
+        for session in sessions {
+            let share = Share::take(&self.tally, &self.limits, (1, 0, 0)).ok_or(Error::SessionCount)?;
+            own_sessions.insert(session.handle, (Arc::new(session), share));
+        }
         own_logins.extend(logins);
         self.resumed.store(true, Ordering::Release);
         Ok(())

@@ -93,6 +93,7 @@ pub fn fill(daemon: &Daemon, token: &Token, prefix: &str, count: usize, due: Opt
                 import_time: None,
                 import_failure_reason: None,
                 material_digest: None,
+                expire_material_time: None,
                 notice_day: None,
                 objects: Vec::new(),
                 etag: 1,
