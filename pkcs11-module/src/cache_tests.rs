@@ -209,11 +209,8 @@ fn all_orders(first: &[First], is_warm: bool) -> usize {
 #[test]
 fn threads_on_one_session_never_make_an_admitted_init_fail() {
     for is_warm in [true, false] {
-        let orders = [
-            all_orders(&[SIGN_TWICE, SIGN_TWICE], is_warm),
-            all_orders(&[SIGN, SIGN, SIGN], is_warm),
-            all_orders(&[SIGN_TWICE, SIGN, SIGN], is_warm),
-        ];
+        let orders =
+            [all_orders(&[SIGN_TWICE, SIGN_TWICE], is_warm), all_orders(&[SIGN, SIGN, SIGN], is_warm)];
         println!("warm: {is_warm}, orders: {orders:?}");
         assert!(orders.iter().all(|count| *count > 50), "{orders:?}");
     }
@@ -222,11 +219,8 @@ fn threads_on_one_session_never_make_an_admitted_init_fail() {
 #[test]
 fn nothing_is_admitted_once_a_change_is_told() {
     for is_warm in [true, false] {
-        let orders = [
-            all_orders(&[SIGN_TWICE, DISABLE], is_warm),
-            all_orders(&[SIGN, SIGN, DISABLE], is_warm),
-            all_orders(&[SIGN_TWICE, SIGN, DISABLE], is_warm),
-        ];
+        let orders =
+            [all_orders(&[SIGN_TWICE, DISABLE], is_warm), all_orders(&[SIGN, SIGN, DISABLE], is_warm)];
         println!("warm: {is_warm}, orders: {orders:?}");
         assert!(orders.iter().all(|count| *count > 20), "{orders:?}");
     }
