@@ -22,7 +22,7 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
-use claviger_protocol::call::{OutputRef, Room};
+use claviger_protocol::call::{Output, OutputRef, Room};
 use claviger_protocol::frame::{GENERATION_PAGE_BYTES, MAX_DATA_BYTES};
 use claviger_protocol::{Bytes, Result, Rv};
 

@@ -46,6 +46,16 @@ pub enum OutputRef<'reply> {
     TooSmall(u64),
 }
 
+impl<'output> From<&'output Output> for OutputRef<'output> {
+    fn from(output: &'output Output) -> Self {
+        match output {
+            Output::Data(data) => OutputRef::Data(data),
+            Output::Length(length) => OutputRef::Length(*length),
+            Output::TooSmall(length) => OutputRef::TooSmall(*length),
+        }
+    }
+}
+
 macro_rules! calls {
     ($($(#[$doc:meta])* $number:literal $name:ident { $($field:ident: $type:ty),* $(,)? } -> $reply:ty;)*) => {
         $(

@@ -29,11 +29,11 @@ impl Large<'_> {
         finish: impl FnOnce(Room) -> F,
     ) -> Result<()> {
         if let Some(answer) = self.announce(data.length(), true, out.room())? {
-            return out.write(&answer);
+            return out.write((&answer).into())?.done();
         }
         self.feed(data, update)?;
         let output = self.part(|| Ok(finish(out.room()?)))?;
-        out.write(&output)
+        out.write((&output).into())?.done()
     }
 
     /// Data of a one-shot call without output: `C_Verify`.
@@ -62,7 +62,7 @@ impl Large<'_> {
         finish: Option<impl FnOnce(Room) -> F>,
     ) -> Result<()> {
         if let Some(answer) = self.announce(data.length(), finish.is_some(), out.room())? {
-            return out.write(&answer);
+            return out.write((&answer).into())?.done();
         }
         let mut written = 0;
         for chunk in data.chunks() {
@@ -85,7 +85,7 @@ impl Large<'_> {
     pub fn last(self, written: u64, mut out: Out, output: Output) -> Result<()> {
         let total = match (&output, out.room_after(written)?) {
             (Output::Length(total), Some(_)) => *total,
-            (Output::Length(_), None) => return out.write(&output),
+            (Output::Length(_), None) => return out.write((&output).into())?.done(),
             _ => {
                 return match out.put(written, &output)? {
                     Some(length) => out.end(written + length),
