@@ -283,10 +283,11 @@ impl Application {
         if !own_sessions.is_empty() {
             return Err(Error::SessionExists);
         }
-        for session in sessions {
+        let shared = sessions.into_iter().map(|session| {
             let share = Share::take(&self.tally, &self.limits, (1, 0, 0)).ok_or(Error::SessionCount)?;
-            own_sessions.insert(session.handle, (Arc::new(session), share));
-        }
+            Ok((session.handle, (Arc::new(session), share)))
+        });
+        *own_sessions = shared.collect::<Result<_>>()?;
         own_logins.extend(logins);
         self.resumed.store(true, Ordering::Release);
         Ok(())

@@ -6,7 +6,7 @@ use claviger_protocol::{AttributeType as A, KeyType, MechanismType as M, ObjectC
 use super::keys::{self, Keys, Pair};
 use super::parameter::{self, pattern};
 use super::{Check, Column, End, Outcome, Use, needed};
-use crate::attribute::{Attribute, as_ulong, bytes, class, flag, key_type, secret_key, ulong};
+use crate::attribute::{Attribute, as_ulong, bytes, class, curve, flag, key_type, secret_key, ulong};
 use crate::mechanism::Mechanism;
 use crate::raw::{Answer as _, Operation, Output, Room};
 use crate::rules;
