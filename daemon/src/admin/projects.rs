@@ -10,7 +10,9 @@ use crate::error::Result;
 pub fn list(call: &Call<'_>) -> Result<Value> {
     let projects = call.daemon.projects().into_iter();
     let seen = projects.filter(|(id, _)| call.may(call.action, &Target::project(id)));
-    Ok(seen.map(|(id, shut)| document(&id, shut)).collect())
+    let seen: Vec<(String, bool)> = seen.collect();
+    call.check_list(seen.is_empty(), &Target::project(call.project_id()?))?;
+    Ok(seen.into_iter().map(|(id, shut)| document(&id, shut)).collect())
 }
 
 /// `projects disable`

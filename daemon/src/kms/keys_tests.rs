@@ -122,8 +122,8 @@ fn what_is_against_the_rules_makes_no_key() {
         let error = daemon.create_key(&token, new).err().unwrap();
         assert!(matches!(error, Error::InvalidArgument { .. }), "{error}");
     }
-    let kem = NewKey { purpose: Purpose::KeyEncapsulation, algorithm: None, ..good() };
-    assert!(matches!(daemon.create_key(&token, kem).err().unwrap(), Error::Unimplemented { .. }));
+    let generic = NewKey { purpose: Purpose::P11Generic, algorithm: None, ..good() };
+    assert!(matches!(daemon.create_key(&token, generic).err().unwrap(), Error::Unimplemented { .. }));
     assert_eq!(daemon.catalog.keys(&token.uid).len(), 1);
 
     let bounds = [(day, false), (120 * day, false), (0, true)];
