@@ -124,7 +124,7 @@ impl Client {
         let encode = |buffer: &mut Vec<u8>| codec::encode_into(&resume, buffer);
         match connection.exchange(Resume::NUMBER, Some(REPLY_TIMEOUT), &encode) {
             Ok(rv) => {
-                connection.wipe();
+                connection.rest();
                 if rv == Rv::OK {
                     *lock(&self.resumption) = Some(resume.ticket);
                 }
