@@ -38,6 +38,10 @@ soak: build ## random calls over the C ABI and everything that can befall the st
 	$(CARGO) test $(RELEASE_FLAGS) --workspace --lib commit_latency -- --nocapture --ignored
 	CLAVIGER_RANDOM_CALLS=$${CLAVIGER_RANDOM_CALLS:-1000000} CLAVIGER_RANDOM_SEED=$${CLAVIGER_RANDOM_SEED:-$$(date +%s)} \
 	  $(CARGO) test $(RELEASE_FLAGS) --workspace --test random_calls -- --nocapture
+	CLAVIGER_LOAD_KEYS=$${CLAVIGER_LOAD_KEYS:-100000} CLAVIGER_LOAD_DUE=$${CLAVIGER_LOAD_DUE:-10000} \
+	  $(CARGO) test $(RELEASE_FLAGS) --workspace --test load -- --nocapture --test-threads=1
+	CLAVIGER_MODEL_CASES=$${CLAVIGER_MODEL_CASES:-1000} CLAVIGER_AUDIT_RECORDS=$${CLAVIGER_AUDIT_RECORDS:-1000000} \
+	  $(CARGO) test $(RELEASE_FLAGS) --workspace --lib -- --nocapture model_tests a_long_log_is_searched
 
 # Ends by itself; CLAVIGER_FUZZ_RUNS sets how many runs each target has.
 fuzz: build ## 2,000,000 mutated inputs for each fuzz target (an hour)
