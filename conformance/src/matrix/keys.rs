@@ -18,13 +18,16 @@ use crate::raw::{Operation, Raw, Room};
 /// Handles of the public and the private key; of a secret key the same one twice.
 pub type Pair = (u64, u64);
 
+/// The keys made so far: type, what it may do, and a number that tells keys apart.
+type Made = HashMap<(KeyType, Option<Use>, usize), Pair>;
+
 /// The keys of a session.
 pub struct Keys<'a> {
     pub raw: &'a Raw,
     pub session: u64,
     /// What the token lists.
     listed: Vec<M>,
-    made: RefCell<HashMap<(KeyType, Option<Use>, usize), Pair>>,
+    made: RefCell<Made>,
     /// So that keys of given bytes differ.
     count: Cell<u8>,
 }

@@ -16,6 +16,9 @@ const ROOM: Room = Room::Bytes(60_000);
 /// Length of the keys that are wrapped and derived, in bytes.
 const LENGTH: u64 = 16;
 
+/// The half of a pair that an operation takes.
+type Half = fn(Pair) -> u64;
+
 /// One cell.
 pub fn cell(
     keys: &Keys,
@@ -121,7 +124,7 @@ impl Subject<'_> {
     }
 
     /// Both operations of a pair of functions, each with its key.
-    fn operations(&self) -> [(Operation, fn(Pair) -> u64); 2] {
+    fn operations(&self) -> [(Operation, Half); 2] {
         match self.r#use {
             Use::Encrypt => [(Operation::Encrypt, |pair| pair.0), (Operation::Decrypt, |pair| pair.1)],
             Use::Sign => [(Operation::Sign, |pair| pair.1), (Operation::Verify, |pair| pair.0)],

@@ -908,6 +908,7 @@ const COUNT: usize = {
     count
 };
 
+#[allow(clippy::large_const_arrays, reason = "used once, behind the reference that is the table")]
 const ROWS: [MechanismRow; COUNT] = {
     let mut rows = [RSA_ROWS[0]; COUNT];
     let (mut next, mut i) = (0, 0);
