@@ -77,6 +77,7 @@ pub fn fill(daemon: &Daemon, token: &Token, prefix: &str, count: usize, due: Opt
                 made_by_pkcs11: false,
                 care: Care::default(),
                 etag: 1,
+                managed_by: String::new(),
             };
             let version = Version {
                 uid: version,

@@ -82,7 +82,7 @@ pub fn key(cell: &KeyCell, now: Time) -> Value {
         ("description", json!(key.description)),
         ("aliases", key.care.aliases.iter().map(|alias| json!(alias.id)).collect()),
         ("defaultForLocation", json!(key.care.aliases.iter().any(|alias| alias.id == DEFAULT_ALIAS))),
-        ("managedBy", json!(key.care.managed_by)),
+        ("managedBy", json!(key.managed_by)),
         ("deletionProtection", json!(key.care.protection.is_some())),
         ("deletionProtectionReason", json!(key.care.protection)),
         ("archived", json!(key.care.archived)),

@@ -58,9 +58,9 @@ pub fn create(call: &Call<'_>) -> Result<Value> {
             display_name: args.text("display-name").unwrap_or_default().to_owned(),
             tags,
             protection: args.flag("deletion-protection").then(String::new),
-            managed_by: args.text("managed-by").unwrap_or_default().to_owned(),
             ..Default::default()
         },
+        managed_by: args.text("managed-by").unwrap_or_default().to_owned(),
         schedule: schedule(call)?,
     };
     let key = call.daemon.create_key_by(&token, new, Some(call.peer.uid))?;

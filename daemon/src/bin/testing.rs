@@ -58,7 +58,7 @@ fn fill(
     let root = RootKey::from_file(config.root_key_file.as_deref().ok_or("no root key file")?, false)?;
     let records = store::open(&config.state_directory, &root)?;
     Daemon::start_clock(&records, &config.kms)?;
-    let daemon = Daemon::with(records, &root, config.kms, Audit::in_memory())?;
+    let daemon = Daemon::with(records, config.kms, Audit::in_memory())?;
     let tokens = daemon.catalog.tokens();
     let token = tokens.iter().find(|token| token.ring().name.id == ring).ok_or("no such ring")?;
     let due =

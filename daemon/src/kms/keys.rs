@@ -49,6 +49,8 @@ pub struct NewKey {
     pub description: String,
     /// Display name, tags, protection.
     pub care: Care,
+    /// The service whose key it is; empty when it is people's.
+    pub managed_by: String,
     /// Rotation.
     pub schedule: Schedule,
 }
@@ -104,6 +106,7 @@ impl Daemon {
             made_by_pkcs11: false,
             care: new.care,
             etag: 0,
+            managed_by: new.managed_by,
         };
         new.schedule.apply(&self.settings, &mut record, now)?;
         let mut change = Change::new();
@@ -138,7 +141,7 @@ impl NewKey {
     fn check(&self, settings: &Settings) -> Result<Algorithm> {
         check_id("key", &self.id)?;
         let is_reserved = self.id.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("kms-"));
-        if is_reserved && self.care.managed_by.is_empty() {
+        if is_reserved && self.managed_by.is_empty() {
             return refuse(format!(
                 "{}: keys that begin with kms- are reserved for those with managed-by",
                 quoted(&self.id)
@@ -180,8 +183,8 @@ impl NewKey {
             return refuse(format!("a description has at most {MAX_DESCRIPTION_BYTES} bytes"));
         }
         checked_text("display name", self.care.display_name.clone())?;
-        if !self.care.managed_by.is_empty() {
-            check_service(&self.care.managed_by)?;
+        if !self.managed_by.is_empty() {
+            check_service(&self.managed_by)?;
         }
         if self.care.tags.len() > MAX_TAGS {
             return refuse(format!("a key has at most {MAX_TAGS} tags"));

@@ -66,6 +66,7 @@ impl Daemon {
             made_by_pkcs11: true,
             care: Care::default(),
             etag: 1,
+            managed_by: String::new(),
         };
         let mut change = Change::new();
         let handles = self.allot_handles(&mut change, new.objects.len())?;
@@ -207,7 +208,7 @@ impl Daemon {
                 }
                 let key = self.catalog.key(&cell.key);
                 let service =
-                    key.map(|key| key.record().care.managed_by.clone()).filter(|service| !service.is_empty());
+                    key.map(|key| key.record().managed_by.clone()).filter(|service| !service.is_empty());
                 if let Some(service) = service {
                     return Err(Error::Managed { resource: cell.name.clone(), service });
                 }

@@ -148,6 +148,8 @@ pub struct CryptoKey {
     pub care: Care,
     /// Rises with every change.
     pub etag: u64,
+    /// The service whose key it is, as `uid:N` or `user:NAME`; empty when it is people's.
+    pub managed_by: String,
 }
 
 /// What people and services say of a key, and what holds for all its versions.
@@ -173,8 +175,6 @@ pub struct Care {
     pub last_rotation_time: Option<Time>,
     /// When a scheduled rotation last failed.
     pub rotation_failed_time: Option<Time>,
-    /// The service whose key it is, as `uid:N` or `user:NAME`; empty when it is people's.
-    pub managed_by: String,
 }
 
 /// Another name of a key, unique in its location.
@@ -232,14 +232,14 @@ pub struct Version {
     pub import_failure_reason: Option<FailureReason>,
     /// Keyed digest of imported material, which recognises it when it is imported again.
     pub material_digest: Option<[u8; 32]>,
-    /// When imported material goes by itself; it may be imported again.
-    pub expire_material_time: Option<Time>,
     /// The last day for which the coming destruction was announced, counted from 1970.
     pub notice_day: Option<i64>,
     /// The PKCS#11 objects that show this version: a secret key, or a private and a public key.
     pub objects: Vec<StoredObject>,
     /// Rises with every change.
     pub etag: u64,
+    /// When imported material goes by itself; it may be imported again.
+    pub expire_material_time: Option<Time>,
 }
 
 /// A PKCS#11 token object: a view of a version, or an object of its own (certificate, data, lone public key).
@@ -289,6 +289,8 @@ pub struct ImportJob {
     pub expire_event_time: Option<Time>,
     /// SubjectPublicKeyInfo, DER; only while active.
     pub public_key: Option<Vec<u8>>,
+    /// Rises with every change.
+    pub etag: u64,
     /// Algorithms that it imports; any when empty.
     pub allowed_algorithms: Vec<Algorithm>,
     /// How many imports it serves.
@@ -297,8 +299,6 @@ pub struct ImportJob {
     pub uses: u32,
     /// The one key that it imports into. Such a job is nobody's: it is not listed, and goes when it ends.
     pub only_key: Option<Uid>,
-    /// Rises with every change.
-    pub etag: u64,
 }
 
 /// Projects that are shut.

@@ -141,7 +141,7 @@ impl Daemon {
                 if !service.is_empty() {
                     check_service(&service)?;
                 }
-                record.care.managed_by = service;
+                record.managed_by = service;
             }
             if let Some(number) = update.primary {
                 set_primary(key, record, number, now)?;
@@ -534,7 +534,7 @@ pub fn check_alias(id: &str) -> Result<()> {
 /// # Errors
 /// `Managed`.
 pub fn check_managed(name: &str, key: &CryptoKey, by: &Principal) -> Result<()> {
-    let service = &key.care.managed_by;
+    let service = &key.managed_by;
     let is_service = match by {
         Principal::Timer => true,
         Principal::Peer(peer) => {

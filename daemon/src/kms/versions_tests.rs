@@ -62,6 +62,7 @@ pub(crate) fn new_key(id: &str, algorithm: Algorithm) -> NewKey {
         labels: Vec::new(),
         description: String::new(),
         care: Default::default(),
+        managed_by: String::new(),
         schedule: Default::default(),
     }
 }
