@@ -88,6 +88,8 @@ pub mod curve {
     pub const ED25519: &[u8] = &[0x06, 0x03, 0x2b, 0x65, 0x70];
     /// X25519 (1.3.101.110, RFC 8410).
     pub const X25519: &[u8] = &[0x06, 0x03, 0x2b, 0x65, 0x6e];
+    /// P-192 (1.2.840.10045.3.1.1), which `legacy` alone offers.
+    pub const P192: &[u8] = &[0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x01];
     /// secp160r1 (1.3.132.0.8), which is too small to be offered in any profile.
     pub const SECP160R1: &[u8] = &[0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x08];
     /// Ed25519 by the name of PKCS#11 3.0, a PrintableString.

@@ -92,7 +92,7 @@ fn stored(r#type: A, value: Value) -> Stored {
 
 /// One parameter of each kind.
 fn params() -> Vec<Params> {
-    let oaep = || OaepParams { hash: M::SHA256, mgf: 2, source: 1, label: some(b"l") };
+    let oaep = || OaepParams { hash: M::SHA256, mgf: 2, source: 1, source_data: some(b"l") };
     vec![
         Params::None,
         Params::Bytes(some(&[0; 16])),
@@ -361,7 +361,7 @@ fn frames_and_greetings() {
         let mut bytes = dice.pick(&seeds).clone();
         dice.mutate(&mut bytes, &seeds);
         let mut wire = Wire::connect(
-            if run % 2 == 0 { &daemon.pkcs11_socket() } else { &daemon.admin_socket() }.as_ref(),
+            if run % 2 == 0 { daemon.pkcs11_socket() } else { daemon.admin_socket() }.as_ref(),
         );
         wire.send_unframed(&bytes);
     }
@@ -427,7 +427,7 @@ impl Liar {
             let (runs, bodies) = (self.runs.clone(), self.bodies.clone());
             std::thread::spawn(move || {
                 let mut buffer = Vec::new();
-                let mut answer = |stream: &mut _, body: &[u8]| {
+                let answer = |stream: &mut _, body: &[u8]| {
                     let mut out = Vec::new();
                     frame::begin(&mut out);
                     out.extend_from_slice(body);
