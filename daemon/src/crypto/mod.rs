@@ -7,13 +7,14 @@
 //! * `signature` signature schemes, shared by [`sign`] and [`verify`], `post_quantum` those of FIPS 204 and 205; `mac`
 //!   message authentication codes
 //! * `rsa` padding of RSA; `block`, `cfb64`, `aead`, `whole` and `key_wrap` the kinds of symmetric ciphers
-//! * [`pair`] pairs that only the key service uses
+//! * [`pair`] pairs that only the key service uses; [`argon2id`] keys from PINs and passphrases
 //! * [`generate`] new keys; [`derive`] keys from keys and passwords; [`wrap`] keys under keys; [`random`] the random generator
 //! * `algorithm` OpenSSL's hashes and ciphers, fetched once; `der` the little DER that PKCS#11 attributes need
 //! * `ffi` what the `openssl` crate lacks, and the only unsafe code
 
 mod aead;
 mod algorithm;
+pub mod argon2id;
 pub mod attributes;
 mod blake2b;
 mod block;

@@ -249,6 +249,12 @@ pub enum Error {
     /// OpenSSL refused an operation that cannot fail on good input.
     #[error("OpenSSL: {0}")]
     Crypto(#[from] openssl::error::ErrorStack),
+    /// A passphrase cannot be stretched.
+    #[error("argon2id: {detail}")]
+    Stretch {
+        /// Why.
+        detail: String,
+    },
 }
 
 /// What is wrong with a root key.

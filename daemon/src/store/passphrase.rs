@@ -18,6 +18,7 @@ use super::error::{Error, Result, RootKeyFault};
 use super::root_key::{ROOT_KEY_BYTES, RootKey};
 use super::seal::{Key, decrypt, encrypt};
 use super::tally::take;
+use crate::crypto::argon2id::{Cost, argon2id};
 
 const MAGIC: &[u8; 8] = b"CLVROOTP";
 const SCHEMA: u8 = 1;
@@ -31,37 +32,27 @@ const CLEAR_BYTES: usize = MAGIC.len() + 1 + COST_BYTES + SALT_BYTES;
 /// Longest passphrase, in bytes.
 pub const MAX_PASSPHRASE_BYTES: usize = 1024;
 
-/// What trying a passphrase costs.
-#[derive(Clone, Copy)]
-pub(super) struct Cost {
-    memory_kib: u32,
-    passes: u32,
-    lanes: u32,
-}
-
 /// Cost of what is written now: RFC 9106, 4, second recommended option: 64 MiB, 3 passes, 4 lanes.
 const COST: Cost = Cost { memory_kib: 64 << 10, passes: 3, lanes: 4 };
 
 /// Highest cost that a file may ask for, so that a false one cannot exhaust the machine.
 const MAX_COST: Cost = Cost { memory_kib: 1 << 20, passes: 64, lanes: 64 };
 
-impl Cost {
-    fn encode(self, output: &mut Vec<u8>) {
-        let Cost { memory_kib, passes, lanes } = self;
-        [memory_kib, passes, lanes].iter().for_each(|number| output.extend_from_slice(&number.to_be_bytes()));
-    }
+fn encode_cost(cost: Cost, output: &mut Vec<u8>) {
+    let Cost { memory_kib, passes, lanes } = cost;
+    [memory_kib, passes, lanes].iter().for_each(|number| output.extend_from_slice(&number.to_be_bytes()));
+}
 
-    /// The cost at the start of `rest`, which moves past it; `None` when it is too high or cut off.
-    fn decode(rest: &mut &[u8]) -> Option<Self> {
-        let mut number = || take::<4>(rest).map(u32::from_be_bytes);
-        let cost = Cost { memory_kib: number()?, passes: number()?, lanes: number()? };
-        let fits = cost.memory_kib <= MAX_COST.memory_kib
-            && (1..=MAX_COST.passes).contains(&cost.passes)
-            && (1..=MAX_COST.lanes).contains(&cost.lanes)
-            // RFC 9106, 3.1: at least eight blocks of a KiB for each lane.
-            && cost.memory_kib >= 8 * cost.lanes;
-        fits.then_some(cost)
-    }
+/// The cost at the start of `rest`, which moves past it; `None` when it is too high or cut off.
+fn decode_cost(rest: &mut &[u8]) -> Option<Cost> {
+    let mut number = || take::<4>(rest).map(u32::from_be_bytes);
+    let cost = Cost { memory_kib: number()?, passes: number()?, lanes: number()? };
+    let fits = cost.memory_kib <= MAX_COST.memory_kib
+        && (1..=MAX_COST.passes).contains(&cost.passes)
+        && (1..=MAX_COST.lanes).contains(&cost.lanes)
+        // RFC 9106, 3.1: at least eight blocks of a KiB for each lane.
+        && cost.memory_kib >= 8 * cost.lanes;
+    fits.then_some(cost)
 }
 
 /// A new key from `passphrase`, and what [`recall`] needs to make it again: cost and a random salt.
@@ -69,14 +60,14 @@ pub(super) fn stretch_new(passphrase: &[u8]) -> Result<(Key, Vec<u8>)> {
     let mut salt = [0; SALT_BYTES];
     openssl::rand::rand_bytes(&mut salt)?;
     let mut recipe = Vec::with_capacity(COST_BYTES + SALT_BYTES);
-    COST.encode(&mut recipe);
+    encode_cost(COST, &mut recipe);
     recipe.extend_from_slice(&salt);
     Ok((stretch(passphrase, &salt, COST)?, recipe))
 }
 
 /// The key that [`stretch_new`] made; `None` when `recipe` is none of its.
 pub(super) fn recall(passphrase: &[u8], mut recipe: &[u8]) -> Result<Option<Key>> {
-    let Some(cost) = Cost::decode(&mut recipe) else { return Ok(None) };
+    let Some(cost) = decode_cost(&mut recipe) else { return Ok(None) };
     match <[u8; SALT_BYTES]>::try_from(recipe) {
         Ok(salt) => stretch(passphrase, &salt, cost).map(Some),
         Err(_) => Ok(None),
@@ -84,10 +75,7 @@ pub(super) fn recall(passphrase: &[u8], mut recipe: &[u8]) -> Result<Option<Key>
 }
 
 fn stretch(passphrase: &[u8], salt: &[u8], cost: Cost) -> Result<Key> {
-    let mut key = Zeroizing::new([0; 32]);
-    let Cost { memory_kib, passes, lanes } = cost;
-    openssl::kdf::argon2id(None, passphrase, salt, None, None, passes, lanes, memory_kib, &mut *key)?;
-    Ok(key)
+    argon2id(passphrase, salt, cost).map_err(|error| Error::Stretch { detail: error.to_string() })
 }
 
 /// The first line of `bytes` as a passphrase.
