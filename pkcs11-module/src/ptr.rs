@@ -241,7 +241,7 @@ impl Out<'_> {
     /// Writes the daemon's answer.
     ///
     /// # Errors
-    /// `CKR_DEVICE_ERROR` when the daemon sends more than there was room for.
+    /// `CKR_DEVICE_ERROR` when the daemon sends more than there was room for, or what was not asked.
     pub fn write(self, output: OutputRef) -> Result<Filled> {
         let room = self.room()?;
         let (length, filled) = match output {
@@ -255,8 +255,10 @@ impl Out<'_> {
                 unsafe { ptr::copy_nonoverlapping(data.as_ptr(), self.buffer, data.len()) };
                 (length, Filled::Data)
             }
-            OutputRef::Length(length) => (length, Filled::Length(length)),
-            OutputRef::TooSmall(length) => (length, Filled::TooSmall),
+            // Each answers one kind of question, so that an application never believes in output it has not got.
+            OutputRef::Length(length) if room.is_none() => (length, Filled::Length(length)),
+            OutputRef::TooSmall(length) if room.is_some() => (length, Filled::TooSmall),
+            OutputRef::Length(_) | OutputRef::TooSmall(_) => return Err(Rv::DEVICE_ERROR),
         };
         // SAFETY: room() has refused NULL; writable as the constructor's caller promised.
         unsafe { self.length.write_unaligned(length) };
