@@ -258,12 +258,13 @@ fn events_go_to_the_hook_and_to_those_who_watch() {
     let events: Vec<Value> =
         serde_json::Deserializer::from_str(&read()).into_iter().map(Result::unwrap).collect();
     let names: Vec<_> = events.iter().map(|event| event["event"].as_str().unwrap()).collect();
-    assert_eq!(names, ["DESTRUCTION_SCHEDULED", "DESTRUCTION_IMMINENT", "DESTROYED"]);
+    // The purge of the day may be told as well by now.
+    assert_eq!(names[..3], ["DESTRUCTION_SCHEDULED", "DESTRUCTION_IMMINENT", "DESTROYED"]);
     assert!(
-        events.iter().all(|event| event["resourceName"].as_str().unwrap().ends_with("cryptoKeyVersions/1"))
+        events[..3].iter().all(|event| event["resourceName"].as_str().unwrap().ends_with("cryptoKeyVersions/1"))
     );
     let watch = clocked.daemon.admin().run(["events", "watch", "--once", "--after", "0"]);
-    assert_eq!(watch.stdout.lines().count(), 3, "{}", watch.stdout);
+    assert!(watch.stdout.lines().count() >= 3, "{}", watch.stdout);
 }
 
 #[test]

@@ -88,7 +88,7 @@ fn an_imported_version_encrypts_once_it_is_primary() {
     // Rotation is off, and turning it on says what it does to imported material.
     assert_eq!(desk.json("keys rotation status k --keyring r")["enabled"], false);
     let on = desk.run("keys rotation enable k --keyring r");
-    assert!(on.stderr.contains("warning") && on.stdout.contains("generated version"), "{on:?}");
+    assert!(on.stderr.contains("warning") && on.stderr.contains("generated here"), "{on:?}");
 
     let only = "--keyring r --purpose encryption --import-only";
     desk.fails(&format!("keys create o {only}"), 2, "skip-initial-version-creation");

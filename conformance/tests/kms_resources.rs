@@ -111,7 +111,7 @@ fn locations_are_listed_with_what_they_offer() {
         "clavigerd.toml",
         format!(
             "state_directory = {:?}\nadmin_socket = {:?}\npkcs11_socket = {:?}\nroot_key_file = {:?}\n\
-             create_root_key = true\n[kms]\nlocations = [\"eu\", {{id = \"lab\", hsm_available = false}}]\n",
+             create_root_key = true\n[hardening]\nallow_root = true\n[kms]\nlocations = [\"eu\", {{id = \"lab\", hsm_available = false}}]\n",
             path(""),
             path("admin.sock"),
             path("pkcs11.sock"),
