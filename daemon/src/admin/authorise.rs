@@ -17,7 +17,7 @@ use crate::token::Token;
 /// Arguments that name a resource.
 const NAMING: &[&str] = &["keyring", "key", "name", "names", "alias", "destination-key"];
 /// Verbs that name nothing and ask themselves: `projects list` and `keyrings list` about each, those of locations and projects.
-const ASKS_ITSELF: &[u16] = &[7, 11, 312, 313, 314, 315, 316, 317, 318, 319];
+const ASKS_ITSELF: &[u16] = &[11, 110, 312, 313, 314, 315, 316, 317, 318, 319];
 
 /// The action that a verb needs with these arguments.
 pub fn action_of(verb: &Verb, args: &Args) -> &'static str {
