@@ -475,13 +475,15 @@ fn a_forged_daemon_gets_no_byte() {
                 listening.wait();
                 listener.set_nonblocking(true).unwrap();
                 let (mut connections, mut bytes) = (0, Vec::new());
-                while !stop.load(std::sync::atomic::Ordering::Acquire) {
+                loop {
                     match listener.accept() {
                         Ok((mut stream, _)) => {
                             connections += 1;
                             stream.set_nonblocking(false).unwrap();
                             let _ = stream.read_to_end(&mut bytes);
                         }
+                        // Only with nobody left who waits.
+                        Err(_) if stop.load(std::sync::atomic::Ordering::Acquire) => break,
                         Err(_) => std::thread::sleep(std::time::Duration::from_millis(1)),
                     }
                 }

@@ -261,7 +261,9 @@ fn events_go_to_the_hook_and_to_those_who_watch() {
     // The purge of the day may be told as well by now.
     assert_eq!(names[..3], ["DESTRUCTION_SCHEDULED", "DESTRUCTION_IMMINENT", "DESTROYED"]);
     assert!(
-        events[..3].iter().all(|event| event["resourceName"].as_str().unwrap().ends_with("cryptoKeyVersions/1"))
+        events[..3]
+            .iter()
+            .all(|event| event["resourceName"].as_str().unwrap().ends_with("cryptoKeyVersions/1"))
     );
     let watch = clocked.daemon.admin().run(["events", "watch", "--once", "--after", "0"]);
     assert!(watch.stdout.lines().count() >= 3, "{}", watch.stdout);

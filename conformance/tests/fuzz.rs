@@ -363,9 +363,8 @@ fn frames_and_greetings() {
         let mut dice = Dice::of(run);
         let mut bytes = dice.pick(&seeds).clone();
         dice.mutate(&mut bytes, &seeds);
-        let mut wire = Wire::connect(
-            if run % 2 == 0 { daemon.pkcs11_socket() } else { daemon.admin_socket() }.as_ref(),
-        );
+        let mut wire =
+            Wire::connect(if run % 2 == 0 { daemon.pkcs11_socket() } else { daemon.admin_socket() }.as_ref());
         wire.send_unframed(&bytes);
     }
     assert!(daemon.runs() && !daemon.log().contains("panic"), "{}", daemon.log());

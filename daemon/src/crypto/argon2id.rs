@@ -42,8 +42,18 @@ mod tests {
             let ours = argon2id(b"a secret", &[7; 16], Cost { memory_kib, passes, lanes }).unwrap();
             let mut theirs = [0; 32];
             let salt = [7; 16];
-            openssl::kdf::argon2id(None, b"a secret", &salt, None, None, passes, lanes, memory_kib, &mut theirs)
-                .unwrap();
+            openssl::kdf::argon2id(
+                None,
+                b"a secret",
+                &salt,
+                None,
+                None,
+                passes,
+                lanes,
+                memory_kib,
+                &mut theirs,
+            )
+            .unwrap();
             assert_eq!(*ours, theirs, "{memory_kib} KiB, {passes} passes, {lanes} lanes");
         }
     }

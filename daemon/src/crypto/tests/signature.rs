@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use claviger_protocol::flags::mechanism::SIGN;
-use claviger_protocol::mechanism::{Cipher, CurveKind, MECHANISMS, Recipe};
+use claviger_protocol::mechanism::{Cipher, CurveKind, MECHANISMS, PreHash, Recipe};
 use claviger_protocol::params::Params;
 use claviger_protocol::template::Value;
 use claviger_protocol::{AttributeType as A, Bytes, KeyType, MechanismType as M, ObjectClass};
@@ -11,7 +11,7 @@ use claviger_protocol::{AttributeType as A, Bytes, KeyType, MechanismType as M, 
 use super::super::algorithm::hash_row;
 use super::super::curve::CURVES;
 use super::super::{Key, Signer, Verifier};
-use super::{ED448, ED25519, P256, bytes, create, hex, on_curve, row, rsa, secret};
+use super::{ED448, ED25519, P256, bytes, create, hex, on_curve, pair, row, rsa, secret};
 use crate::error::{Error, Result};
 
 fn sign(r#type: M, params: &Params, key: &Arc<Key>, data: &[u8]) -> Result<Bytes> {
@@ -70,6 +70,9 @@ fn every_signing_row_signs_and_verifies() {
     let curve = on_curve(P256);
     let dsa = super::field::dsa();
     let edwards = [on_curve(ED25519), on_curve(ED448)];
+    // The smallest sets, of SLH-DSA the fast one.
+    let ml_dsa = pair(M::ML_DSA_KEY_PAIR_GEN, vec![(A::PARAMETER_SET, Value::Ulong(1))]);
+    let slh_dsa = pair(M::SLH_DSA_KEY_PAIR_GEN, vec![(A::PARAMETER_SET, Value::Ulong(3))]);
     let key = secret(b"a key that is long enough for any hash");
     for row in MECHANISMS.iter().filter(|row| row.flags & SIGN != 0) {
         let digest = [7; 64];
@@ -126,6 +129,15 @@ fn every_signing_row_signs_and_verifies() {
             Recipe::Poly1305 => {
                 let key = secret(&[9; 32]);
                 round_trip(row.r#type, &Params::None, &key, &key, b"a message of more than two blocks");
+            }
+            Recipe::MlDsa(hash) | Recipe::SlhDsa(hash) => {
+                let (private, public) =
+                    if matches!(row.recipe, Recipe::MlDsa(_)) { &ml_dsa } else { &slh_dsa };
+                for context in [&b""[..], b"foo"] {
+                    let given = (hash == PreHash::Given).then_some(M::SHA256);
+                    let params = Params::SignContext { hedge: 0, context: context.into(), hash: given };
+                    round_trip(row.r#type, &params, private, public, &digest[..32]);
+                }
             }
             other => panic!("no test for {other:?}"),
         }
