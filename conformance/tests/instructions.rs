@@ -13,9 +13,9 @@ use claviger_conformance::artefacts;
 use claviger_conformance::prelude::*;
 
 /// What the two functions cost together in the module, once their key is known. x86-64.
-const MODULE: u64 = 3_560;
+const MODULE: u64 = 3_710;
 /// What they cost in the daemon, the signature itself included.
-const DAEMON: u64 = 281_300;
+const DAEMON: u64 = 300_200;
 /// More than this is a failure, in percent; much less asks for a new figure.
 const TOLERANCE: u64 = 10;
 
