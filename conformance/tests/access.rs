@@ -209,7 +209,7 @@ fn a_ring_that_somebody_may_not_see_does_not_exist_for_their_module() {
     let open = Open::start();
     let ring = Ring::create(&open.daemon, &[]);
     let other = Ring::create(&open.daemon, &[]);
-    let all = open.application(ALICE, |app| slots(app));
+    let all = open.application(ALICE, slots);
     assert_eq!(all.len(), 3, "two tokens and the free slot, by the default policy of rings");
     let full = format!("projects/local/locations/global/keyRings/{}", ring.name);
     let deny = json!({"Version": "1", "Statement": [

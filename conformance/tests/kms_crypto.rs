@@ -564,7 +564,7 @@ fn gcm_open(cipher: &str, key: &[u8], iv: &[u8], aad: &[u8], text: &[u8]) -> (Ve
             hash = times_h(hash ^ u128::from_be_bytes(padded));
         }
     }
-    hash = times_h(hash ^ ((aad.len() as u128 * 8) << 64 | text.len() as u128 * 8));
+    hash = times_h(hash ^ (((aad.len() as u128 * 8) << 64) | (text.len() as u128 * 8)));
     (plain, (hash ^ number(&block(&counter(1)))).to_be_bytes().to_vec())
 }
 

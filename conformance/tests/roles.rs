@@ -126,7 +126,7 @@ impl Cell<'_> {
     }
 
     /// A template of a new token object with the situation's `CKA_PRIVATE`.
-    fn new(&self, more: &[(A, Value)]) -> Template {
+    fn token_object(&self, more: &[(A, Value)]) -> Template {
         let private = (A::PRIVATE, Value::Bool(self.situation.private));
         template(&[&[(A::TOKEN, Value::Bool(true)), private], more].concat())
     }
@@ -359,7 +359,7 @@ const ROWS: &[Row] = &[
         "CreateObject",
         true,
         |c| {
-            let template = c.new(&[(A::CLASS, Value::Ulong(ObjectClass::DATA.0))]);
+            let template = c.token_object(&[(A::CLASS, Value::Ulong(ObjectClass::DATA.0))]);
             c.say(call::CreateObject { session: c.session, template })
         },
         made,
@@ -632,7 +632,8 @@ const ROWS: &[Row] = &[
         "DigestEncryptUpdate",
         true,
         |c| {
-            (c.digest_init(), c.encrypt_init());
+            c.digest_init();
+            c.encrypt_init();
             c.say(call::DigestEncryptUpdate { session: c.session, part: block(), room: Some(64) })
         },
         follows,
@@ -641,7 +642,8 @@ const ROWS: &[Row] = &[
         "DecryptDigestUpdate",
         true,
         |c| {
-            (c.digest_init(), c.decrypt_init());
+            c.digest_init();
+            c.decrypt_init();
             c.say(call::DecryptDigestUpdate { session: c.session, encrypted_part: block(), room: Some(64) })
         },
         follows,
@@ -650,7 +652,8 @@ const ROWS: &[Row] = &[
         "SignEncryptUpdate",
         true,
         |c| {
-            (c.sign_init(), c.encrypt_init());
+            c.sign_init();
+            c.encrypt_init();
             c.say(call::SignEncryptUpdate { session: c.session, part: block(), room: Some(64) })
         },
         follows,
@@ -659,7 +662,8 @@ const ROWS: &[Row] = &[
         "DecryptVerifyUpdate",
         true,
         |c| {
-            (c.verify_init(), c.decrypt_init());
+            c.verify_init();
+            c.decrypt_init();
             c.say(call::DecryptVerifyUpdate { session: c.session, encrypted_part: block(), room: Some(64) })
         },
         follows,
@@ -668,7 +672,7 @@ const ROWS: &[Row] = &[
         "GenerateKey",
         true,
         |c| {
-            let template = c.new(&[(A::VALUE_LEN, Value::Ulong(16))]);
+            let template = c.token_object(&[(A::VALUE_LEN, Value::Ulong(16))]);
             c.say(call::GenerateKey { session: c.session, mechanism: mechanism(M::AES_KEY_GEN), template })
         },
         made,
@@ -677,12 +681,12 @@ const ROWS: &[Row] = &[
         "GenerateKeyPair",
         true,
         |c| {
-            let public_key_template = c.new(&[(A::EC_PARAMS, Value::Bytes(curve::P256[..].into()))]);
+            let public_key_template = c.token_object(&[(A::EC_PARAMS, Value::Bytes(curve::P256[..].into()))]);
             c.say(call::GenerateKeyPair {
                 session: c.session,
                 mechanism: mechanism(M::EC_KEY_PAIR_GEN),
                 public_key_template,
-                private_key_template: c.new(&[]),
+                private_key_template: c.token_object(&[]),
             })
         },
         made,
@@ -705,7 +709,7 @@ const ROWS: &[Row] = &[
         "UnwrapKey",
         true,
         |c| {
-            let template = c.new(&[
+            let template = c.token_object(&[
                 (A::CLASS, Value::Ulong(ObjectClass::SECRET_KEY.0)),
                 (A::KEY_TYPE, Value::Ulong(KeyType::GENERIC_SECRET.0)),
             ]);
@@ -723,7 +727,7 @@ const ROWS: &[Row] = &[
         "DeriveKey",
         true,
         |c| {
-            let template = c.new(&[(A::VALUE_LEN, Value::Ulong(16))]);
+            let template = c.token_object(&[(A::VALUE_LEN, Value::Ulong(16))]);
             c.say(call::DeriveKey {
                 session: c.session,
                 mechanism: mechanism(M::SHA256_KEY_DERIVATION),

@@ -267,10 +267,8 @@ fn merge(
         // What may be changed in one direction is read-only once it was (footnotes 11 and 12), so that even the value
         // that it has is refused; a copy may name it, because there it is no change.
         let as_it_is = allowed.has(attribute::COPY) && from == to;
-        if row.rules.has(attribute::STICKY_TRUE) && from && !as_it_is
-            || row.rules.has(attribute::STICKY_FALSE) && !from && !as_it_is
-            || row.rules.has(attribute::SO_ONLY) && to && !so && !from
-        {
+        let is_stuck = row.rules.has(if from { attribute::STICKY_TRUE } else { attribute::STICKY_FALSE });
+        if is_stuck && !as_it_is || row.rules.has(attribute::SO_ONLY) && to && !so && !from {
             return Err(Error::AttributeReadOnly);
         }
         merged.set(r#type, value.clone());

@@ -67,7 +67,11 @@ fn generated_pairs_agree_with_libcrypto() {
     let x9_42 = Structure::new().ulong(1).length_first(b"").length_first(&theirs).of(M::X9_42_DH_DERIVE);
     for (generate, parameters, mechanism) in [
         (M::DH_PKCS_KEY_PAIR_GEN, parameters.to_vec(), Mechanism::bytes(M::DH_PKCS_DERIVE, &theirs)),
-        (M::X9_42_DH_KEY_PAIR_GEN, [&parameters[..], &[subprime.clone()]].concat(), (*x9_42).clone()),
+        (
+            M::X9_42_DH_KEY_PAIR_GEN,
+            [&parameters[..], std::slice::from_ref(&subprime)].concat(),
+            (*x9_42).clone(),
+        ),
     ] {
         let (public, private) = token.pair(&generate.into(), &parameters, &derive).unwrap();
         let value = BigNum::from_slice(&token.attribute(&public, A::VALUE).unwrap()).unwrap();

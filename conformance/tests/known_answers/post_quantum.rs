@@ -12,6 +12,7 @@ use crate::{lists, pattern};
 
 /// Mechanisms of ML-DSA and SLH-DSA, libcrypto's name of the hash, its length in bytes, the last number of its object
 /// identifier 2.16.840.1.101.3.4.2, and what stands for it in a parameter.
+#[allow(clippy::type_complexity, reason = "a table of one file")]
 const HASHES: &[(M, M, &str, usize, u8, Option<M>)] = &[
     (M::HASH_ML_DSA_SHA224, M::HASH_SLH_DSA_SHA224, "SHA224", 28, 4, Some(M::SHA224)),
     (M::HASH_ML_DSA_SHA256, M::HASH_SLH_DSA_SHA256, "SHA256", 32, 1, Some(M::SHA256)),

@@ -194,6 +194,7 @@ fn generate(sheet: &mut Sheet, world: &World) {
     }
     let bits = |bits| vec![ulong(A::MODULUS_BITS, bits)];
     let on = |curve: &[u8]| vec![bytes(A::EC_PARAMS, curve)];
+    #[allow(clippy::type_complexity, reason = "a table of one function")]
     let rows: Vec<(&str, M, Vec<Attribute>, Vec<Attribute>, Rv)> = vec![
         ("no size", M::RSA_PKCS_KEY_PAIR_GEN, vec![], vec![], INCOMPLETE),
         ("512 bits", M::RSA_PKCS_KEY_PAIR_GEN, bits(512), vec![], Rv::KEY_SIZE_RANGE),

@@ -299,7 +299,7 @@ impl Caller {
         let slot = if self.choice.one_in(3) { self.choice.ulong() | 1 << 40 } else { self.slot };
         let room = self.choice.one_in(2).then(|| self.choice.below(600) as u64);
         match self.choice.below(8) {
-            0 => raw!(self).slots(self.choice.number() % 2 == 0, room).0,
+            0 => raw!(self).slots(self.choice.number().is_multiple_of(2), room).0,
             1 => raw!(self).slot_info(slot).rv(),
             2 => raw!(self).token_info(slot).rv(),
             3 => raw!(self).mechanisms(slot, room).0,

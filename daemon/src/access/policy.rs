@@ -545,7 +545,7 @@ fn texts(fields: &mut Map<String, Value>, name: &str) -> Result<Vec<String>> {
     let text = |value: Value| match value {
         Value::String(text) if text.len() <= MAX_TEXT_BYTES => Ok(text),
         Value::Bool(fact) => Ok(fact.to_string()),
-        _ => wrong().and_then(|never: Vec<String>| Ok(never.concat())),
+        _ => wrong().map(|never: Vec<String>| never.concat()),
     };
     match fields.remove(name) {
         None => Ok(Vec::new()),

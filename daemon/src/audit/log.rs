@@ -324,7 +324,7 @@ impl Audit {
             let interval = std::time::Duration::from_millis(self.settings.checkpoint_interval);
             let due = log.since_checkpoint >= self.settings.checkpoint_records
                 || log.since_checkpoint > 0 && log.checkpoint_at.elapsed() >= interval;
-            if !due && !(at_once && log.since_checkpoint > 0) {
+            if !(due || at_once && log.since_checkpoint > 0) {
                 return Ok(());
             }
             let now = Time::wall();

@@ -173,7 +173,7 @@ impl Records {
     /// Makes `keyring` durable and then uses it.
     pub(super) fn save_keyring(&self, mut keyring: Keyring) -> Result<()> {
         if let Some(Custody { dir, kek }) = &self.custody {
-            keyring.save_under(dir, &*kek.lock().unwrap_or_else(PoisonError::into_inner))?;
+            keyring.save_under(dir, &kek.lock().unwrap_or_else(PoisonError::into_inner))?;
             block_on(self.engine.note_keyring(keyring.generation()))?;
         }
         self.sealer.replace_keyring(keyring);
