@@ -284,27 +284,6 @@ pub fn set_octets<T>(context: &mut PkeyCtxRef<T>, name: &'static CStr, value: &[
     check(unsafe { sys::EVP_PKEY_CTX_set_params(context.as_ptr(), parts.array.as_ptr()) })
 }
 
-/// A new pair of an algorithm that has no parameters.
-pub fn generate(algorithm: &CStr) -> Result<PKey<Private>> {
-    openssl::init();
-    // SAFETY: the name is a C string.
-    let context = non_null(unsafe {
-        sys::EVP_PKEY_CTX_new_from_name(ptr::null_mut(), algorithm.as_ptr(), ptr::null())
-    })?;
-    let mut key = ptr::null_mut();
-    // SAFETY: the context is live.
-    let result = unsafe {
-        check(sys::EVP_PKEY_keygen_init(context.as_ptr()))
-            .and_then(|()| check(sys::EVP_PKEY_keygen(context.as_ptr(), &mut key)))
-    };
-    // SAFETY: the context is ours and not used afterwards.
-    unsafe { sys::EVP_PKEY_CTX_free(context.as_ptr()) };
-    result?;
-    let key = non_null(key)?;
-    // SAFETY: EVP_PKEY_keygen gave us this reference to a key with both halves.
-    Ok(unsafe { PKey::from_ptr(key.as_ptr()) })
-}
-
 /// The shared secret in a ciphertext of a key encapsulation.
 pub fn decapsulate(key: &PKeyRef<Private>, ciphertext: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
     let context = openssl::pkey_ctx::PkeyCtx::new(key)?;

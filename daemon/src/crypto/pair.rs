@@ -22,7 +22,7 @@ const SM2_USER: &[u8] = b"1234567812345678";
 
 /// A new pair.
 pub fn generate(name: &CStr) -> Result<Key> {
-    Ok(Key::Private(ffi::generate(name)?))
+    Ok(Key::Private(ffi::new_pair(name)?))
 }
 
 /// The private key of a stored form. `DataInvalid`, `KeyTypeInconsistent`.
