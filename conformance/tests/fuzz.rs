@@ -243,6 +243,7 @@ fn is_left_out(call: u16) -> bool {
         LoginUser::NUMBER,
         Logout::NUMBER,
         CloseSession::NUMBER,
+        CloseResumable::NUMBER,
         CloseAllSessions::NUMBER,
         GenerateKeyPair::NUMBER,
     ];

@@ -789,6 +789,8 @@ const ROWS: &[Row] = &[
         |s| refused(own, s, Rv::OPERATION_NOT_INITIALIZED),
     ),
     Row("GetResumption", false, |c| c.say(call::GetResumption { session: c.session }), own),
+    Row("OpenResumable", false, |c| c.say(call::OpenResumable { slot: c.slot, flags: READ_WRITE }), slot),
+    Row("CloseResumable", false, |c| c.say(call::CloseResumable { session: c.session }), own),
     // Nobody makes a ticket.
     Row(
         "Resume",

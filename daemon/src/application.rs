@@ -15,6 +15,7 @@ use serde::Deserialize;
 
 use crate::access::Identity;
 use crate::access::permit::Remembered;
+use crate::access::resume;
 use crate::error::{Error, Result};
 use crate::kms::time::Time;
 use crate::lock;
@@ -131,6 +132,8 @@ pub struct Application {
     objects: RwLock<HashMap<u64, (Arc<Object>, Share)>>,
     limits: Limits,
     tally: Arc<Tally>,
+    /// What tells its process from all others, once somebody has asked.
+    process: OnceLock<(u32, i32, u64)>,
     /// Slots whose tokens `C_WaitForSlotEvent` has told of, or that were there from the start.
     known_slots: Mutex<Vec<u64>>,
 }
@@ -175,6 +178,7 @@ impl Applications {
             objects: RwLock::default(),
             limits: self.limits.get().copied().unwrap_or_default(),
             tally,
+            process: OnceLock::new(),
             known_slots: Mutex::new(slots),
         });
         lock::lock(&self.by_id).insert(application.id, application.clone());
@@ -265,6 +269,11 @@ impl Application {
         let new = present.iter().find(|slot| !known.contains(slot)).copied()?;
         known.push(new);
         Some(new)
+    }
+
+    /// User, process and when that was started, looked up once: a process keeps them.
+    pub fn process(&self) -> (u32, i32, u64) {
+        *self.process.get_or_init(|| resume::process(&self.peer))
     }
 
     /// Its sessions and logins.

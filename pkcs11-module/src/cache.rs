@@ -80,8 +80,10 @@ const QUIET: &[u16] = &[
     GetMechanismList::NUMBER,
     GetMechanismInfo::NUMBER,
     OpenSession::NUMBER,
+    OpenResumable::NUMBER,
     // A session that takes nothing with it: see `Cache::closed`.
     CloseSession::NUMBER,
+    CloseResumable::NUMBER,
     GetSessionInfo::NUMBER,
     CreateObject::NUMBER,
     CopyObject::NUMBER,

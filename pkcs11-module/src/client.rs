@@ -113,8 +113,12 @@ impl Client {
     /// Keeps what brings the sessions and logins back as they are now, should the daemon be started anew. Called
     /// after each change of them. Without it they would end with the daemon, which is no error.
     pub fn keep_resumption(&self) {
-        let ticket = self.send(&GetResumption { session: 0 }).ok().filter(|ticket| !ticket.is_empty());
-        *lock(&self.resumption) = ticket;
+        self.keep_ticket(self.send(&GetResumption { session: 0 }).unwrap_or_default());
+    }
+
+    /// As [`Self::keep_resumption`], with the ticket that came with the change; an empty one is none.
+    pub fn keep_ticket(&self, ticket: Bytes) {
+        *lock(&self.resumption) = Some(ticket).filter(|ticket| !ticket.is_empty());
     }
 
     /// Goes on in a new application where a daemon before this one stopped. A ticket is tried once.

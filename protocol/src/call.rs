@@ -267,6 +267,10 @@ calls! {
     210 GetResumption { session: u64 } -> Bytes;
     /// Goes on with what the ticket tells of, in an application that has no session yet.
     211 Resume { ticket: Bytes } -> ();
+    /// `C_OpenSession`: the session's handle, and the ticket that [`GetResumption`] would give then.
+    212 OpenResumable { slot: u64, flags: u64 } -> (u64, Bytes);
+    /// `C_CloseSession`: the ticket that [`GetResumption`] would give then.
+    213 CloseResumable { session: u64 } -> Bytes;
 }
 
 /// The first objects that a search finds, with what applications ask next.

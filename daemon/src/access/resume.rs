@@ -77,7 +77,7 @@ impl Daemon {
             Some((token.uid, user == User::So, mark(&token.ring(), user)))
         });
         let held = Held {
-            process: process(&application.peer),
+            process: application.process(),
             expires: Time::now().plus_millis(LIFE_MILLIS),
             sessions: sessions
                 .iter()
@@ -100,7 +100,7 @@ impl Daemon {
             return Err(Error::SessionHandleInvalid);
         }
         let held: Held = codec::decode(text).map_err(|_| Error::SessionHandleInvalid)?;
-        if held.process != process(&application.peer) || held.expires < Time::now() {
+        if held.process != application.process() || held.expires < Time::now() {
             return Err(Error::SessionHandleInvalid);
         }
         let permit =
@@ -134,7 +134,7 @@ fn mark(ring: &KeyRing, user: User) -> Option<[u8; 16]> {
 
 /// User, process and when the process was started, in ticks since the system was (proc(5), `starttime`); 0 where
 /// that cannot be seen.
-fn process(peer: &Peer) -> (u32, i32, u64) {
+pub fn process(peer: &Peer) -> (u32, i32, u64) {
     let stat = std::fs::read_to_string(format!("/proc/{}/stat", peer.pid)).unwrap_or_default();
     // The program's name, in parentheses, may hold anything.
     let after_name = stat.rsplit(')').next().unwrap_or_default();

@@ -2,9 +2,9 @@
 
 use claviger_protocol::Bytes;
 use claviger_protocol::call::{
-    CloseAllSessions, CloseSession, GetOperationState, GetResumption, GetSessionInfo,
-    GetSessionValidationFlags, Login, LoginUser, Logout, OpenSession, Output, Resume, SessionCancel,
-    SessionInfo, SetOperationState,
+    CloseAllSessions, CloseResumable, CloseSession, GetOperationState, GetResumption, GetSessionInfo,
+    GetSessionValidationFlags, Login, LoginUser, Logout, OpenResumable, OpenSession, Output, Resume,
+    SessionCancel, SessionInfo, SetOperationState,
 };
 use claviger_protocol::flags::{session as session_flags, user};
 
@@ -142,6 +142,21 @@ impl Handle for GetResumption {
 impl Handle for Resume {
     fn handle(self, context: &Context<'_>) -> Result<()> {
         context.daemon.resume(context.application, &self.ticket)
+    }
+}
+
+impl Handle for OpenResumable {
+    fn handle(self, context: &Context<'_>) -> Result<(u64, Bytes)> {
+        let session = OpenSession { slot: self.slot, flags: self.flags }.handle(context)?;
+        // A session without a ticket is one that ends with the daemon.
+        Ok((session, context.daemon.resume_ticket(context.application).unwrap_or_default()))
+    }
+}
+
+impl Handle for CloseResumable {
+    fn handle(self, context: &Context<'_>) -> Result<Bytes> {
+        CloseSession { session: self.session }.handle(context)?;
+        Ok(context.daemon.resume_ticket(context.application).unwrap_or_default())
     }
 }
 

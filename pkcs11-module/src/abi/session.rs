@@ -1,8 +1,8 @@
 //! Chapter 5.6: session management.
 
 use claviger_protocol::call::{
-    CloseAllSessions, CloseSession, GetOperationState, GetSessionInfo, GetSessionValidationFlags, Login,
-    LoginUser, Logout, OpenSession, SessionCancel, SetOperationState,
+    CloseAllSessions, CloseResumable, GetOperationState, GetSessionInfo, GetSessionValidationFlags, Login,
+    LoginUser, Logout, OpenResumable, SessionCancel, SetOperationState,
 };
 use claviger_protocol::flags::mechanism::FIND_OBJECTS;
 use claviger_protocol::{Result, Rv};
@@ -19,9 +19,9 @@ pub fn open_session(
     flags: CK_FLAGS,
     session: Place<CK_SESSION_HANDLE>,
 ) -> Result<()> {
-    let handle = client.call(&OpenSession { slot, flags })?;
+    let (handle, ticket) = client.call(&OpenResumable { slot, flags })?;
     client.cache.opened(handle, slot);
-    client.keep_resumption();
+    client.keep_ticket(ticket);
     session.write(handle);
     Ok(())
 }
@@ -33,13 +33,12 @@ pub fn close_session(client: &Client, session: u64) -> Result<()> {
     }
     let slot = client.cache.slot(session);
     let takes_more = client.cache.closing(session);
-    let result = client.call(&CloseSession { session });
+    let result = client.call(&CloseResumable { session });
     client.cache.closed(slot);
     if takes_more {
         client.cache.disturbed();
     }
-    client.keep_resumption();
-    result
+    result.map(|ticket| client.keep_ticket(ticket))
 }
 
 /// `C_CloseAllSessions`.
