@@ -282,7 +282,7 @@ fn the_rules_of_operations_hold() {
         (Mechanism::pss(M::SHA256_RSA_PKCS_PSS, M::SHA256, mgf::MGF1_SHA256, 32), rsa, 256, true),
         (Mechanism::new(M::ECDSA), ec, 64, false),
         (Mechanism::new(M::ECDSA_SHA256), ec, 64, true),
-        (Mechanism::new(M::EDDSA), ed, 64, false),
+        (Mechanism::new(M::EDDSA), ed, 64, true),
         (Mechanism::new(M::SHA256_HMAC), secret, 32, true),
         (Mechanism::ulong(M::SHA256_HMAC_GENERAL, 16), secret, 16, true),
     ];

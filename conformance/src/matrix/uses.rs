@@ -108,9 +108,8 @@ impl Subject<'_> {
                 | Recipe::RsaX509
                 | Recipe::Ecdsa(None)
                 | Recipe::Dsa(None)
-                | Recipe::Eddsa
-                | Recipe::MlDsa(PreHash::None | PreHash::Given)
-                | Recipe::SlhDsa(PreHash::None | PreHash::Given)
+                | Recipe::MlDsa(PreHash::Given)
+                | Recipe::SlhDsa(PreHash::Given)
                 | Recipe::Cipher(_, Mode::KeyWrap | Mode::KeyWrapPad | Mode::KeyWrapPkcs7)
         )
     }

@@ -33,6 +33,7 @@ pub mod generate;
 pub mod key;
 mod key_wrap;
 mod mac;
+mod message;
 pub mod pair;
 mod post_quantum;
 pub mod random;

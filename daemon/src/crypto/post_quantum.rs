@@ -129,6 +129,11 @@ pub struct Signature {
 }
 
 impl Signature {
+    /// True for the pure scheme, false where a digest is signed.
+    pub fn takes_a_message(&self) -> bool {
+        self.hash.is_none()
+    }
+
     /// The scheme of a mechanism, and the hash that the message goes through before it. `MechanismParamInvalid`.
     pub fn new(pre_hash: PreHash, params: &Params) -> Result<(Signature, Option<Hash>)> {
         let (hedge, context, given) = match params {

@@ -6,11 +6,11 @@ use claviger_protocol::Bytes;
 use claviger_protocol::mechanism::MechanismRow;
 use claviger_protocol::params::Params;
 
-use super::digest::Digest;
 use super::key::Key;
 use super::mac::Mac;
+use super::message::Message;
 use super::signature::Scheme;
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// A signature or MAC being made.
 pub struct Signer(Inner);
@@ -18,7 +18,7 @@ pub struct Signer(Inner);
 #[allow(clippy::large_enum_variant, reason = "one lives per operation, and signatures are the common one")]
 enum Inner {
     Mac(Mac),
-    Signature { scheme: Scheme, digest: Option<Digest>, key: Arc<Key> },
+    Signature { scheme: Scheme, message: Message, key: Arc<Key> },
 }
 
 impl Signer {
@@ -32,8 +32,8 @@ impl Signer {
         }
         let (scheme, hash) = Scheme::new(row, params, &key)?;
         key.private()?;
-        let digest = hash.map(Digest::with).transpose()?;
-        Ok(Signer(Inner::Signature { scheme, digest, key }))
+        let message = Message::new(&scheme, hash)?;
+        Ok(Signer(Inner::Signature { scheme, message, key }))
     }
 
     /// Length of the signature in bytes.
@@ -46,15 +46,17 @@ impl Signer {
 
     /// False for mechanisms that take all data in one call.
     pub fn multi_part(&self) -> bool {
-        !matches!(&self.0, Inner::Signature { digest: None, .. })
+        match &self.0 {
+            Inner::Mac(_) => true,
+            Inner::Signature { message, .. } => message.multi_part(),
+        }
     }
 
-    /// Takes more data. `KeyFunctionNotPermitted` for a mechanism that is not multi-part.
+    /// Takes more data. `DataLenRange`; `KeyFunctionNotPermitted` for a mechanism that is not multi-part.
     pub fn update(&mut self, data: &[u8]) -> Result<()> {
         match &mut self.0 {
             Inner::Mac(mac) => mac.update(data),
-            Inner::Signature { digest: Some(digest), .. } => digest.update(data),
-            Inner::Signature { digest: None, .. } => Err(Error::KeyFunctionNotPermitted),
+            Inner::Signature { message, .. } => message.update(data),
         }
     }
 
@@ -62,17 +64,14 @@ impl Signer {
     pub fn finish(self) -> Result<Bytes> {
         match self.0 {
             Inner::Mac(mac) => mac.finish(),
-            Inner::Signature { scheme, digest: Some(digest), key } => {
-                scheme.sign(key.private()?, &digest.finish()?)
-            }
-            Inner::Signature { digest: None, .. } => Err(Error::KeyFunctionNotPermitted),
+            Inner::Signature { scheme, message, key } => scheme.sign(key.private()?, &message.finish()?),
         }
     }
 
     /// The signature of `data`, when nothing was taken before; also of `C_SignRecover`. `DataLenRange` when the
     /// mechanism cannot sign so much.
     pub fn sign(mut self, data: &[u8]) -> Result<Bytes> {
-        if let Inner::Signature { scheme, digest: None, key } = &self.0 {
+        if let Inner::Signature { scheme, message: Message::Held(_) | Message::Whole, key } = &self.0 {
             return scheme.sign(key.private()?, data);
         }
         self.update(data)?;

@@ -64,6 +64,15 @@ impl Scheme {
         }
     }
 
+    /// True if the scheme signs a message itself, and reads it more than once, rather than a digest.
+    pub fn takes_a_message(&self) -> bool {
+        match self {
+            Scheme::Rsa(_) | Scheme::Ecdsa => false,
+            Scheme::Eddsa(..) => true,
+            Scheme::PostQuantum(signature) => signature.takes_a_message(),
+        }
+    }
+
     /// Length of a signature by this key, in bytes.
     pub fn length(&self, key: &Key) -> usize {
         match key {

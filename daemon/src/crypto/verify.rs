@@ -6,9 +6,9 @@ use claviger_protocol::Bytes;
 use claviger_protocol::mechanism::MechanismRow;
 use claviger_protocol::params::Params;
 
-use super::digest::Digest;
 use super::key::Key;
 use super::mac::Mac;
+use super::message::Message;
 use super::signature::Scheme;
 use crate::error::{Error, Result};
 
@@ -18,7 +18,7 @@ pub struct Verifier(Inner);
 #[allow(clippy::large_enum_variant, reason = "one lives per operation, and signatures are the common one")]
 enum Inner {
     Mac(Mac),
-    Signature { scheme: Scheme, digest: Option<Digest>, key: Arc<Key> },
+    Signature { scheme: Scheme, message: Message, key: Arc<Key> },
 }
 
 impl Verifier {
@@ -32,21 +32,23 @@ impl Verifier {
         }
         let (scheme, hash) = Scheme::new(row, params, &key)?;
         key.public_key()?;
-        let digest = hash.map(Digest::with).transpose()?;
-        Ok(Verifier(Inner::Signature { scheme, digest, key }))
+        let message = Message::new(&scheme, hash)?;
+        Ok(Verifier(Inner::Signature { scheme, message, key }))
     }
 
     /// False for mechanisms that take all data in one call.
     pub fn multi_part(&self) -> bool {
-        !matches!(&self.0, Inner::Signature { digest: None, .. })
+        match &self.0 {
+            Inner::Mac(_) => true,
+            Inner::Signature { message, .. } => message.multi_part(),
+        }
     }
 
-    /// Takes more data. `KeyFunctionNotPermitted` for a mechanism that is not multi-part.
+    /// Takes more data. `DataLenRange`; `KeyFunctionNotPermitted` for a mechanism that is not multi-part.
     pub fn update(&mut self, data: &[u8]) -> Result<()> {
         match &mut self.0 {
             Inner::Mac(mac) => mac.update(data),
-            Inner::Signature { digest: Some(digest), .. } => digest.update(data),
-            Inner::Signature { digest: None, .. } => Err(Error::KeyFunctionNotPermitted),
+            Inner::Signature { message, .. } => message.update(data),
         }
     }
 
@@ -62,16 +64,15 @@ impl Verifier {
                 let expected = mac.finish()?;
                 if openssl::memcmp::eq(&expected, signature) { Ok(()) } else { Err(Error::SignatureInvalid) }
             }
-            Inner::Signature { scheme, digest: Some(digest), key } => {
-                scheme.verify(key.public_key()?, &digest.finish()?, signature)
+            Inner::Signature { scheme, message, key } => {
+                scheme.verify(key.public_key()?, &message.finish()?, signature)
             }
-            Inner::Signature { digest: None, .. } => Err(Error::KeyFunctionNotPermitted),
         }
     }
 
     /// Checks the signature of `data`, when nothing was taken before. As [`Verifier::finish`], and `DataLenRange`.
     pub fn verify(mut self, data: &[u8], signature: &[u8]) -> Result<()> {
-        if let Inner::Signature { scheme, digest: None, key } = &self.0 {
+        if let Inner::Signature { scheme, message: Message::Held(_) | Message::Whole, key } = &self.0 {
             return scheme.verify(key.public_key()?, data, signature);
         }
         self.update(data)?;
@@ -82,7 +83,9 @@ impl Verifier {
     /// recovered.
     pub fn recover(self, signature: &[u8]) -> Result<Bytes> {
         match self.0 {
-            Inner::Signature { scheme, digest: None, key } => scheme.recover(key.public_key()?, signature),
+            Inner::Signature { scheme, message: Message::Whole, key } => {
+                scheme.recover(key.public_key()?, signature)
+            }
             _ => Err(Error::MechanismInvalid),
         }
     }
