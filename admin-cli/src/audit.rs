@@ -14,6 +14,7 @@ use openssl::sign::Verifier;
 use serde_json::{Value, json};
 
 use crate::client::Client;
+use crate::console::Verbosity;
 use crate::error::{Error, Result};
 use crate::{Call, outcome, print, request};
 
@@ -65,8 +66,8 @@ pub fn export(call: &mut Call<'_, '_>) -> Result<u8> {
             set(&mut request, "to", ArgumentValue::Text(to.to_string()));
         }
         set(&mut request, "from", ArgumentValue::Text((last + 1).to_string()));
-        if call.console.out_is_terminal && !call.options.quiet && !to_stdout {
-            call.console.say(&format!("{records} records ..."));
+        if call.console.out_is_terminal && !to_stdout {
+            call.console.tell(Verbosity::Info, &format!("{records} records ..."));
         }
     }
     if let Some(file) = &file {

@@ -9,6 +9,7 @@ use claviger_protocol::admin::{ArgumentValue, Code, Request};
 use serde_json::Value;
 
 use crate::client::Client;
+use crate::console::Verbosity;
 use crate::error::{Error, Result};
 use crate::{Call, command, outcome, print, request};
 
@@ -25,9 +26,7 @@ pub fn run(call: &mut Call<'_, '_>) -> Result<u8> {
     let document = fetch(call, &request, &mut file, &path).inspect_err(|_| {
         let _ = std::fs::remove_file(&path);
     })?;
-    if !call.options.quiet {
-        call.console.say(&format!("Wrote {}.", path.display()));
-    }
+    call.console.tell(Verbosity::Info, &format!("Wrote {}.", path.display()));
     print::print(call, &document)?;
     outcome::of(&document)
 }

@@ -7,6 +7,7 @@ use clap::{Arg, ArgAction, ArgMatches, ColorChoice, Command, ValueHint, value_pa
 use clap_complete::Shell;
 use claviger_protocol::admin::{Argument, ArgumentKind, VERBS, Verb};
 
+use crate::console::Verbosity;
 use crate::offline;
 use crate::print::Format;
 
@@ -227,6 +228,9 @@ fn argument(argument: &Argument) -> Arg {
     let option = |arg: Arg| arg.long(argument.name);
     match argument.kind {
         ArgumentKind::Positional => arg.value_name(value_name),
+        ArgumentKind::PositionalDocument => {
+            arg.value_name("FILE").value_parser(value_parser!(PathBuf)).value_hint(ValueHint::FilePath)
+        }
         ArgumentKind::PositionalList => arg.value_name(value_name).num_args(1..).action(ArgAction::Append),
         ArgumentKind::Text => option(arg).value_name(value_name),
         ArgumentKind::Flag | ArgumentKind::LocalFlag => option(arg).action(ArgAction::SetTrue),
@@ -260,7 +264,10 @@ fn global_options() -> Vec<Arg> {
         global("project", "Project [default: local]").value_name("PROJECT"),
         global("location", "Location [default: global]").value_name("LOCATION"),
         flag("yes", "Answer every question with yes").short('y').conflicts_with("quiet"),
-        flag("quiet", "No prose but errors; answer every question with no").short('q'),
+        flag("quiet", "No prose but warnings and errors; answer every question with no").short('q'),
+        global("verbosity", "Prose on stderr: debug shows what is asked of the daemon [default: info]")
+            .value_name("VERBOSITY")
+            .value_parser(PossibleValuesParser::new(Verbosity::WORDS.iter().map(|(word, _)| *word))),
         flag("no-color", "Accepted; colours are never used"),
     ]
 }

@@ -24,6 +24,13 @@ const KEY_FACTS: &[(&str, &str)] = &[
 const LOSS: &str = "When its time comes, everything that was encrypted with it can never be read again, programs \
                     that use it fail, and what the law has you keep may be lost. Until then it can be restored.";
 
+/// What the destruction of imported material at once means.
+const LOSS_AT_ONCE: &str = "It is gone at once: until the same material is imported again, everything that was \
+                            encrypted with it cannot be read, and programs that use it fail.";
+
+/// The verb whose destruction waits for nothing.
+const AT_ONCE: &str = "keys delete-imported-key-material";
+
 /// True when a verb about versions is about several, or about the primary one.
 fn disables_primary(request: &Request, client: &mut Client) -> Result<bool> {
     let versions = list(request, "versions").unwrap_or_default();
@@ -122,12 +129,13 @@ fn show(call: &mut Call<'_, '_>, request: &Request, client: &mut Client) -> Resu
         return Ok(());
     }
     let is_destroy = call.verb.confirm == Confirm::TypeName;
+    let is_at_once = call.verb.path == AT_ONCE;
     let mut about_keys =
         related(request, &[("keyring", "keyring"), ("pending-window-days", "pending-window-days")]);
     about_keys.arguments.push(("names".to_owned(), ArgumentValue::List(named)));
     let Some(keys) = look(call, client, "keys preflight", &about_keys)? else { return Ok(()) };
     match keys.as_array().map(Vec::as_slice) {
-        Some([key]) => facts(key, is_destroy).iter().for_each(|line| call.console.say(line)),
+        Some([key]) => facts(key, is_destroy && !is_at_once).iter().for_each(|line| call.console.say(line)),
         Some(keys) => {
             let columns = command::verb("keys preflight").columns;
             let shown = columns.iter().filter(|column| is_destroy || column.field != "destroyTime");
@@ -137,7 +145,7 @@ fn show(call: &mut Call<'_, '_>, request: &Request, client: &mut Client) -> Resu
         None => {}
     }
     if is_destroy {
-        call.console.say(LOSS);
+        call.console.say(if is_at_once { LOSS_AT_ONCE } else { LOSS });
     }
     if text(request, "key").is_none() {
         return Ok(());

@@ -6,6 +6,32 @@ use claviger_protocol::admin::Code;
 
 use crate::error::{Error, Result};
 
+/// How much prose the person wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Verbosity {
+    /// None: the exit code says what happened.
+    None,
+    /// Why nothing was done.
+    Error,
+    /// What may surprise later.
+    Warning,
+    /// What was written, and what is waited for.
+    Info,
+    /// What is asked of the daemon, too.
+    Debug,
+}
+
+impl Verbosity {
+    /// By the words of the command line.
+    pub const WORDS: &[(&str, Verbosity)] = &[
+        ("debug", Verbosity::Debug),
+        ("info", Verbosity::Info),
+        ("warning", Verbosity::Warning),
+        ("error", Verbosity::Error),
+        ("none", Verbosity::None),
+    ];
+}
+
 /// The three streams and what is known of them.
 pub struct Console<'a> {
     /// Answers to questions.
@@ -18,6 +44,8 @@ pub struct Console<'a> {
     pub interactive: bool,
     /// Data goes to a terminal.
     pub out_is_terminal: bool,
+    /// How much prose there is.
+    pub verbosity: Verbosity,
 }
 
 impl Console<'_> {
@@ -34,7 +62,14 @@ impl Console<'_> {
         }
     }
 
-    /// Writes a line of prose. Nobody is left to tell when that fails.
+    /// Writes a line of prose if the person wants prose of this kind.
+    pub fn tell(&mut self, kind: Verbosity, line: &str) {
+        if kind <= self.verbosity {
+            self.say(line);
+        }
+    }
+
+    /// Writes what belongs to a question. Nobody is left to tell when that fails.
     pub fn say(&mut self, line: &str) {
         let _ = writeln!(self.err, "{}", printable(line));
     }

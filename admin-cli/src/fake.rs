@@ -55,6 +55,7 @@ pub fn run(socket: &Path, line: &[&str], input: &str, interactive: bool) -> (u8,
         err: &mut err,
         interactive,
         out_is_terminal: interactive,
+        verbosity: crate::console::Verbosity::Info,
     };
     let line = ["claviger", "--socket", socket.to_str().unwrap()]
         .into_iter()

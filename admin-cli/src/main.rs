@@ -47,12 +47,13 @@ mod wrap;
 use std::ffi::OsString;
 use std::io::{self, IsTerminal};
 use std::process::ExitCode;
+use std::time::Instant;
 
 use clap::ArgMatches;
 use claviger_protocol::admin::{Argument, ArgumentKind, Verb};
 
 use crate::client::Client;
-use crate::console::Console;
+use crate::console::{Console, Verbosity};
 use crate::error::Result;
 use crate::file::Files;
 use crate::options::Options;
@@ -109,6 +110,7 @@ fn main() -> ExitCode {
         out: &mut io::stdout().lock(),
         err: &mut io::stderr().lock(),
         interactive,
+        verbosity: Verbosity::Info,
     };
     ExitCode::from(run(std::env::args_os(), &mut console))
 }
@@ -120,13 +122,14 @@ fn run(line: impl IntoIterator<Item = OsString>, console: &mut Console<'_>) -> u
         Err(help_or_usage) => return console.help_or_usage(&help_or_usage),
     };
     outcome.unwrap_or_else(|error| {
-        console.say(&format!("claviger: {}", error.message.replace('\n', " ")));
+        console.tell(Verbosity::Error, &format!("claviger: {}", error.message.replace('\n', " ")));
         error.exit
     })
 }
 
 fn dispatch(matches: &ArgMatches, console: &mut Console<'_>) -> Result<u8> {
     let (path, matches) = command::leaf(matches);
+    console.verbosity = options::verbosity(matches);
     if path == "manual" {
         return manual::write(matches, console);
     }
@@ -139,7 +142,11 @@ fn dispatch(matches: &ArgMatches, console: &mut Console<'_>) -> Result<u8> {
     let mut call = Call { verb, matches, options: Options::of(matches)?, files: Files::default(), console };
     let handler =
         OWN.iter().find(|(own, _)| *own == verb.path).map_or(send_and_print as Handler, |(_, own)| *own);
-    handler(&mut call)
+    let started = Instant::now();
+    let outcome = handler(&mut call);
+    let (socket, took) = (call.options.socket.display().to_string(), started.elapsed().as_millis());
+    console.tell(Verbosity::Debug, &format!("claviger: debug: {socket} took {took} ms"));
+    outcome
 }
 
 fn send_and_print(call: &mut Call<'_, '_>) -> Result<u8> {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::{ArgMatches, Command};
 
 use crate::command;
-use crate::console::Console;
+use crate::console::{Console, Verbosity};
 use crate::error::{Error, Result};
 
 /// Writes `claviger.1`, `claviger-keys-create.1` and all the others.
@@ -20,7 +20,7 @@ pub fn write(matches: &ArgMatches, console: &mut Console<'_>) -> Result<u8> {
     let mut root = command::command();
     root.build();
     let count = pages(directory, &root, "claviger")?;
-    console.say(&format!("Wrote {count} manual pages into {}.", directory.display()));
+    console.tell(Verbosity::Info, &format!("Wrote {count} manual pages into {}.", directory.display()));
     Ok(0)
 }
 

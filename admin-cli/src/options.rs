@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::ArgMatches;
 
+use crate::console::Verbosity;
 use crate::error::{Error, Result};
 use crate::print::Format;
 
@@ -23,7 +24,7 @@ pub struct Options {
     pub format: Format,
     /// Every question is answered with yes.
     pub yes: bool,
-    /// No questions and no prose but errors; every question is answered with no.
+    /// No questions and no prose but warnings and errors; every question is answered with no.
     pub quiet: bool,
 }
 
@@ -51,6 +52,14 @@ impl Options {
             quiet: matches.get_flag("quiet"),
         })
     }
+}
+
+/// How much prose the command line asks for.
+pub fn verbosity(matches: &ArgMatches) -> Verbosity {
+    let word = matches.try_get_one::<String>("verbosity").ok().flatten();
+    let named = word.and_then(|word| Verbosity::WORDS.iter().find(|(other, _)| other == word));
+    let is_quiet = matches.try_get_one::<bool>("quiet").ok().flatten() == Some(&true);
+    named.map_or(if is_quiet { Verbosity::Warning } else { Verbosity::Info }, |(_, verbosity)| *verbosity)
 }
 
 /// The system's socket if there is one, else the user's if there is one, else the system's.

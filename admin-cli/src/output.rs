@@ -6,6 +6,7 @@ use claviger_protocol::admin::{ArgumentKind, Code};
 use serde_json::Value;
 use zeroize::Zeroizing;
 
+use crate::console::Verbosity;
 use crate::error::{Error, Result};
 use crate::print::Format;
 use crate::{Call, file, print};
@@ -41,15 +42,13 @@ pub fn finish(call: &mut Call<'_, '_>, document: &Value) -> Result<()> {
     }
     let warning = document.get("warning").and_then(Value::as_str).filter(|_| !call.verb.columns.is_empty());
     if let Some(warning) = warning {
-        call.console.say(&format!("claviger: warning: {warning}"));
+        call.console.tell(Verbosity::Warning, &format!("claviger: warning: {warning}"));
     }
     print::print(call, document)
 }
 
 fn note(call: &mut Call<'_, '_>, path: &Path) {
-    if !call.options.quiet {
-        call.console.say(&format!("Wrote {}.", path.display()));
-    }
+    call.console.tell(Verbosity::Info, &format!("Wrote {}.", path.display()));
 }
 
 fn check(call: &Call<'_, '_>, document: &Value, field: &str, bytes: &[u8]) -> Result<()> {

@@ -6,6 +6,7 @@ use claviger_protocol::admin::Code;
 use serde_json::Value;
 
 use crate::client::Client;
+use crate::console::Verbosity;
 use crate::error::{Error, Result};
 use crate::print::{self, Format};
 use crate::{Call, file, request};
@@ -19,9 +20,7 @@ pub fn run(call: &mut Call<'_, '_>) -> Result<u8> {
     let document = Client::connect(&call.options.socket)?.call(call.verb, &request)?;
     if let Some(path) = call.matches.get_one::<PathBuf>("output-file") {
         file::write(path, &key(&document)?)?;
-        if !call.options.quiet {
-            call.console.say(&format!("Wrote {}.", path.display()));
-        }
+        call.console.tell(Verbosity::Info, &format!("Wrote {}.", path.display()));
     } else if call.options.format != Format::Table {
         print::print(call, &document)?;
     } else if document.get("pem").is_none() && call.console.out_is_terminal {

@@ -10,6 +10,7 @@ use serde_json::Value;
 use zeroize::Zeroizing;
 
 use crate::client::Client;
+use crate::console::Verbosity;
 use crate::error::{Error, Result};
 use crate::{Call, request, send_and_print};
 
@@ -47,8 +48,8 @@ pub fn run(call: &mut Call<'_, '_>) -> Result<u8> {
         }
         return Err(error);
     }
-    if file.is_some() && !call.options.quiet {
-        call.console.say(&format!("Wrote {}.", path.display()));
+    if file.is_some() {
+        call.console.tell(Verbosity::Info, &format!("Wrote {}.", path.display()));
     }
     Ok(0)
 }

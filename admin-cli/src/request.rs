@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use claviger_protocol::admin::{ArgumentKind, ArgumentValue, Request};
 
 use crate::Call;
+use crate::console::Verbosity;
 use crate::error::Result;
 use crate::file;
 
@@ -35,7 +36,19 @@ pub fn build(call: &mut Call<'_, '_>) -> Result<Request> {
             request.arguments.push(((*name).to_owned(), ArgumentValue::Text(text.clone())));
         }
     }
+    call.console.tell(Verbosity::Debug, &shown(call.verb.path, &request));
     Ok(request)
+}
+
+/// A request for a person. Of files only the size: they may be secret.
+fn shown(verb: &str, request: &Request) -> String {
+    let arguments = request.arguments.iter().map(|(name, value)| match value {
+        ArgumentValue::Flag => format!(" {name}"),
+        ArgumentValue::Text(text) => format!(" {name}={text:?}"),
+        ArgumentValue::List(items) => format!(" {name}={items:?}"),
+        ArgumentValue::Bytes(bytes) => format!(" {name}=({} bytes)", bytes.len()),
+    });
+    format!("claviger: debug: {verb}{}", arguments.collect::<String>())
 }
 
 fn value(call: &mut Call<'_, '_>, name: &str, kind: ArgumentKind) -> Result<Option<ArgumentValue>> {
@@ -59,7 +72,7 @@ fn value(call: &mut Call<'_, '_>, name: &str, kind: ArgumentKind) -> Result<Opti
             }
             None => None,
         },
-        ArgumentKind::Document => match matches.get_one::<PathBuf>(name) {
+        ArgumentKind::Document | ArgumentKind::PositionalDocument => match matches.get_one::<PathBuf>(name) {
             Some(path) => Some(ArgumentValue::Bytes(json(path, &call.files.read(path)?.bytes)?)),
             None => None,
         },
@@ -68,9 +81,10 @@ fn value(call: &mut Call<'_, '_>, name: &str, kind: ArgumentKind) -> Result<Opti
                 let content = call.files.read(path)?;
                 if let Some(mode) = content.open_mode {
                     let path = path.display();
-                    call.console.say(&format!(
+                    let warning = format!(
                         "claviger: warning: {path} has mode {mode:04o}, so others can read the PIN: chmod 600 {path}"
-                    ));
+                    );
+                    call.console.tell(Verbosity::Warning, &warning);
                 }
                 Some(ArgumentValue::Bytes(file::without_line_break(content.bytes)))
             }

@@ -6,6 +6,7 @@ use claviger_protocol::admin::{Code, Request, Verb};
 use serde_json::Value;
 
 use crate::client::Client;
+use crate::console::Verbosity;
 use crate::error::{Error, Result};
 use crate::{Call, command, print, request};
 
@@ -43,8 +44,8 @@ pub fn until_left(
     mut resource: Value,
     pending: &str,
 ) -> Result<Value> {
-    if state(&resource) == pending && !call.options.quiet {
-        call.console.say(&format!("Waiting: {} has state {pending} ...", name(&resource)));
+    if state(&resource) == pending {
+        call.console.tell(Verbosity::Info, &format!("Waiting: {} has state {pending} ...", name(&resource)));
     }
     while state(&resource) == pending {
         std::thread::sleep(PAUSE);

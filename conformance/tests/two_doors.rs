@@ -227,3 +227,52 @@ fn a_ring_that_forbids_it_is_not_initialised_again() {
     assert_eq!((&updated["tokenLabel"], &updated["profile"]), (&"renamed".into(), &"strict".into()));
     assert_eq!(admin.run(["keyrings", "update", &ring.name]).code, Some(2), "nothing to change");
 }
+
+#[test]
+fn a_ring_decides_whether_applications_use_keys_for_encrypt_decrypt() {
+    let doors = Doors::new(&[]);
+    doors.admin("keys create k --purpose encryption");
+    let key = doors.find("k", ObjectClass::SECRET_KEY)[0];
+    let ring = doors.setup.ring.name.clone();
+    let set = |value: &str| {
+        let words = ["keyrings", "update", &ring, "--p11-raw-use-of-kms-keys", value];
+        doors.setup.daemon.admin().json(words)
+    };
+    let begin = || {
+        let mechanism = Mechanism::bytes(M::AES_CBC_PAD, &[7; 16]);
+        doors.raw().start(Operation::Encrypt, doors.session, Some(&mechanism), key)
+    };
+    assert_eq!(begin(), Err(Rv::KEY_FUNCTION_NOT_PERMITTED), "only in the key service's own format");
+    assert_eq!(set("on")["p11RawUseOfKmsKeys"], true);
+    assert_eq!(begin(), Ok(()));
+    doors.raw().one_shot(Operation::Encrypt, doors.session, b"data", Room::Bytes(16)).unwrap();
+    assert_eq!(set("off").get("p11RawUseOfKmsKeys"), None);
+    assert_eq!(begin(), Err(Rv::KEY_FUNCTION_NOT_PERMITTED));
+}
+
+#[test]
+fn dates_count_where_a_ring_says_so() {
+    let doors = Doors::new(&[]);
+    let date = |r#type, text: &[u8]| (r#type, text.to_vec());
+    let make = |name: &str, dates: &[(A, Vec<u8>)]| {
+        let mut template = on_token(name);
+        template.extend([ulong(A::VALUE_LEN, 32), flag(A::SIGN, true)]);
+        template.extend(dates.iter().map(|(r#type, text)| bytes(*r#type, text)));
+        doors.raw().generate_key(doors.session, &M::GENERIC_SECRET_KEY_GEN.into(), &template).unwrap()
+    };
+    let over = make("over", &[date(A::START_DATE, b"20200101"), date(A::END_DATE, b"20200131")]);
+    let early = make("early", &[date(A::START_DATE, b"29990101")]);
+    let now = make("now", &[date(A::START_DATE, b"20200101"), date(A::END_DATE, b"29991231")]);
+    let bare = make("bare", &[]);
+    let ring = doors.setup.ring.name.clone();
+    for key in [over, early, now, bare] {
+        assert_eq!(doors.sign(key), Ok(()), "PKCS#11 leaves the dates informative");
+    }
+    doors.setup.daemon.admin().json(["keyrings", "update", &ring, "--enforce-dates", "on"]);
+    for key in [over, early] {
+        assert_eq!(doors.sign(key), Err(Rv::KEY_FUNCTION_NOT_PERMITTED));
+    }
+    for key in [now, bare] {
+        assert_eq!(doors.sign(key), Ok(()));
+    }
+}

@@ -86,7 +86,8 @@ pub struct VersionCell {
     pub name: String,
     /// Its key was made by the key service, and not by a PKCS#11 application.
     pub made_by_key_service: bool,
-    /// PKCS#11 mechanisms may use it. Keys of the key service that encrypt do so in its own format alone.
+    /// PKCS#11 mechanisms may use it in every ring. Keys of the key service that encrypt do so in its own format
+    /// alone, unless their ring says otherwise.
     pub raw_use: bool,
     /// How it was used.
     pub usage: Usage,

@@ -18,6 +18,7 @@ use crate::kms::state::VersionState;
 use crate::kms::time::Time;
 use crate::lock;
 use crate::store::Records;
+use crate::token::Token;
 
 /// An object of a token or a session.
 pub struct Object {
@@ -124,9 +125,27 @@ impl Object {
         matches!(&self.home, Home::Version(cell) if cell.made_by_key_service)
     }
 
-    /// False for keys that only the key service's own verbs may use.
-    pub fn raw_use(&self) -> bool {
-        !matches!(&self.home, Home::Version(cell) if !cell.raw_use)
+    /// Judges a use by an application against the rules of its ring.
+    ///
+    /// # Errors
+    /// `KeyFunctionNotPermitted` for keys that only the key service's own verbs may use, and outside of the dates of a
+    /// key where they count.
+    pub fn check_rules(&self, token: &Token, now: Time) -> Result<()> {
+        let rules = token.ring().rules;
+        let is_held_back = matches!(&self.home, Home::Version(cell) if !cell.raw_use);
+        if is_held_back && !rules.p11_raw_use_of_kms_keys {
+            return Err(Error::KeyFunctionNotPermitted);
+        }
+        if rules.enforce_dates {
+            let (attributes, today) = (self.attributes(), now.date());
+            let date = |r#type| Some(attributes.bytes(r#type)).filter(|date| !date.is_empty());
+            let is_early = date(AttributeType::START_DATE).is_some_and(|start| today[..] < *start);
+            let is_late = date(AttributeType::END_DATE).is_some_and(|end| today[..] > *end);
+            if is_early || is_late {
+                return Err(Error::KeyFunctionNotPermitted);
+            }
+        }
+        Ok(())
     }
 
     /// Encryptions with the key, this one included; those of a version count already.

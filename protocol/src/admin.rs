@@ -161,6 +161,8 @@ pub enum ArgumentKind {
     File,
     /// `--name FILE` with a document in JSON or YAML: the CLI reads the file and sends it as JSON.
     Document,
+    /// Positional, and else as `Document`.
+    PositionalDocument,
     /// `--name FILE` with a PIN: like `File`, one trailing line break removed.
     PinFile,
     /// `--name FILE`, written or read by the CLI alone and never sent.
@@ -277,6 +279,18 @@ const FIND_VERSIONS_ARG: Argument = arg(
     Choice(FIND_VERSIONS),
     "Which versions of a key applications find; the primary or newest comes first (default all)",
 );
+/// The values of a switch.
+pub const ON_OFF: &[&str] = &["on", "off"];
+const ENFORCE_DATES: Argument = arg(
+    "enforce-dates",
+    Choice(ON_OFF),
+    "Refuse keys to applications before CKA_START_DATE and after CKA_END_DATE (default off)",
+);
+const RAW_USE: Argument = arg(
+    "p11-raw-use-of-kms-keys",
+    Choice(ON_OFF),
+    "Let applications use keys for ENCRYPT_DECRYPT with PKCS#11 mechanisms (default off)",
+);
 /// Token profiles by name.
 pub const PROFILES: &[&str] = &["standard", "strict", "legacy"];
 /// The import methods by name (RSA size, OAEP hash, and AES-256 key wrap with padding or none).
@@ -391,6 +405,7 @@ const RING_NAME: Argument = must("name", Positional, "Key ring");
 const JOB_NAME: Argument = must("name", Positional, "Import job");
 const POLICY_NAME: Argument = must("name", Positional, "Policy: 1 to 63 letters, digits, - and _");
 const POLICY_FILE: Argument = arg("policy-file", Document, "Policy document, JSON or YAML");
+const POLICY: Argument = arg("policy", PositionalDocument, "Policy document, in place of --policy-file");
 const POLICY_DEFAULT: Argument = arg("default", Flag, "Take the policy back to what it was at first");
 const MEMBER: Argument =
     must("member", Text, "uid:N, user:NAME, gid:N, group:NAME, token-user:RING, token-so:RING or *");
@@ -428,7 +443,7 @@ pub const VERBS: &[Verb] = &[
         path: "locations list",
         about: "List the locations",
         action: "GetRegions",
-        arguments: &[],
+        arguments: &[FILTER, SORT_BY, LIMIT, PAGE_SIZE, PAGE_TOKEN, URI],
         columns: LOCATION_COLUMNS,
         confirm: Confirm::No,
     },
@@ -437,7 +452,15 @@ pub const VERBS: &[Verb] = &[
         path: "algorithms list",
         about: "List the algorithms that keys can have here",
         action: "ListAlgorithms",
-        arguments: &[arg("purpose", Text, "Only algorithms for this purpose")],
+        arguments: &[
+            arg("purpose", Text, "Only algorithms for this purpose"),
+            FILTER,
+            SORT_BY,
+            LIMIT,
+            PAGE_SIZE,
+            PAGE_TOKEN,
+            URI,
+        ],
         columns: ALGORITHM_COLUMNS,
         confirm: Confirm::No,
     },
@@ -507,6 +530,8 @@ pub const VERBS: &[Verb] = &[
             arg("p11-destroy", Choice(P11_DESTROY), "What C_DestroyObject does to a key (default schedule)"),
             P11_REINIT_ARG,
             FIND_VERSIONS_ARG,
+            ENFORCE_DATES,
+            RAW_USE,
         ],
         columns: KEYRING_COLUMNS,
         confirm: Confirm::No,
@@ -532,15 +557,19 @@ pub const VERBS: &[Verb] = &[
     Verb {
         number: 13,
         path: "keyrings update",
-        about: "Change a key ring's label, profile and what applications may do to it",
+        about: "Change a key ring's label, PINs, profile and what applications may do to it",
         action: "UpdateKeyRing",
         arguments: &[
             must("name", Positional, "Key ring"),
             arg("token-label", Text, "Label of the token, at most 32 bytes"),
+            arg("so-pin-file", PinFile, "File with the security officer's new PIN (- for stdin)"),
+            arg("user-pin-file", PinFile, "File with the user's new PIN"),
             arg("profile", Choice(PROFILES), "Which mechanisms and defaults the token has"),
             arg("p11-destroy", Choice(P11_DESTROY), "What C_DestroyObject does to a key"),
             P11_REINIT_ARG,
             FIND_VERSIONS_ARG,
+            ENFORCE_DATES,
+            RAW_USE,
             ETAG,
         ],
         columns: KEYRING_COLUMNS,
@@ -648,7 +677,7 @@ pub const VERBS: &[Verb] = &[
         path: "keys enable",
         about: "Enable every disabled version of keys",
         action: "EnableKey",
-        arguments: &[NAMES, KEYRING],
+        arguments: &[NAMES, KEYRING, ETAG],
         columns: KEY_BATCH_COLUMNS,
         confirm: Confirm::No,
     },
@@ -657,7 +686,7 @@ pub const VERBS: &[Verb] = &[
         path: "keys disable",
         about: "Disable every enabled version of keys: every use is refused until they are enabled",
         action: "DisableKey",
-        arguments: &[NAMES, KEYRING],
+        arguments: &[NAMES, KEYRING, ETAG],
         columns: KEY_BATCH_COLUMNS,
         confirm: Confirm::Ask,
     },
@@ -666,7 +695,7 @@ pub const VERBS: &[Verb] = &[
         path: "keys destroy",
         about: "Schedule the destruction of every version of keys; until it happens they can be restored",
         action: "ScheduleKeyDeletion",
-        arguments: &[NAMES, KEYRING, WINDOW, FORCE_BOUND],
+        arguments: &[NAMES, KEYRING, WINDOW, FORCE_BOUND, ETAG],
         columns: KEY_BATCH_COLUMNS,
         confirm: Confirm::TypeName,
     },
@@ -675,7 +704,7 @@ pub const VERBS: &[Verb] = &[
         path: "keys restore",
         about: "Take back the scheduled destruction of all versions of keys; they are then disabled",
         action: "CancelKeyDeletion",
-        arguments: &[NAMES, KEYRING],
+        arguments: &[NAMES, KEYRING, ETAG],
         columns: KEY_BATCH_COLUMNS,
         confirm: Confirm::No,
     },
@@ -711,7 +740,7 @@ pub const VERBS: &[Verb] = &[
         path: "keys rotate",
         about: "Create a version and make it the primary one",
         action: "RotateKey",
-        arguments: &[NAME, KEYRING],
+        arguments: &[NAME, KEYRING, ETAG],
         columns: VERSION_COLUMNS,
         confirm: Confirm::No,
     },
@@ -729,6 +758,7 @@ pub const VERBS: &[Verb] = &[
                 Text,
                 "First rotation: a time (RFC 3339) or +30d (default one period from now)",
             ),
+            ETAG,
         ],
         columns: ROTATION_COLUMNS,
         confirm: Confirm::No,
@@ -738,7 +768,7 @@ pub const VERBS: &[Verb] = &[
         path: "keys rotation disable",
         about: "Rotate a key no more by itself",
         action: "DisableKeyRotation",
-        arguments: &[NAME, KEYRING],
+        arguments: &[NAME, KEYRING, ETAG],
         columns: ROTATION_COLUMNS,
         confirm: Confirm::No,
     },
@@ -756,7 +786,7 @@ pub const VERBS: &[Verb] = &[
         path: "keys archive",
         about: "Archive keys: they open what they made, make nothing new, and are not listed",
         action: "ArchiveKey",
-        arguments: &[NAMES, KEYRING],
+        arguments: &[NAMES, KEYRING, ETAG],
         columns: KEY_BATCH_COLUMNS,
         confirm: Confirm::No,
     },
@@ -765,7 +795,7 @@ pub const VERBS: &[Verb] = &[
         path: "keys unarchive",
         about: "Bring archived keys back",
         action: "CancelKeyArchive",
-        arguments: &[NAMES, KEYRING],
+        arguments: &[NAMES, KEYRING, ETAG],
         columns: KEY_BATCH_COLUMNS,
         confirm: Confirm::No,
     },
@@ -917,6 +947,7 @@ pub const VERBS: &[Verb] = &[
             KEYRING,
             arg("tags", Text, "Tags: key=value,key=value"),
             arg("tags-file", File, "JSON object of tags"),
+            ETAG,
         ],
         columns: KEY_BATCH_COLUMNS,
         confirm: Confirm::No,
@@ -926,7 +957,7 @@ pub const VERBS: &[Verb] = &[
         path: "keys tags unset",
         about: "Remove tags of keys",
         action: "UntagResource",
-        arguments: &[NAMES, KEYRING, must("tags", Text, "Keys of tags: key,key")],
+        arguments: &[NAMES, KEYRING, must("tags", Text, "Keys of tags: key,key"), ETAG],
         columns: KEY_BATCH_COLUMNS,
         confirm: Confirm::No,
     },
@@ -950,6 +981,7 @@ pub const VERBS: &[Verb] = &[
             must("product", Text, "Product or service"),
             must("resource-id", Text, "Resource there"),
             arg("note", Text, "Anything else"),
+            ETAG,
         ],
         columns: BINDING_COLUMNS,
         confirm: Confirm::No,
@@ -964,6 +996,7 @@ pub const VERBS: &[Verb] = &[
             KEYRING,
             must("product", Text, "Product or service"),
             must("resource-id", Text, "Resource there"),
+            ETAG,
         ],
         columns: BINDING_COLUMNS,
         confirm: Confirm::No,
@@ -1059,7 +1092,7 @@ pub const VERBS: &[Verb] = &[
         action: "DeleteImportedKeyMaterial",
         arguments: &[NAME, KEYRING],
         columns: KEY_COLUMNS,
-        confirm: Confirm::Ask,
+        confirm: Confirm::TypeName,
     },
     Verb {
         number: 70,
@@ -1474,7 +1507,7 @@ pub const VERBS: &[Verb] = &[
         path: "projects list",
         about: "List the projects, and whether they are disabled",
         action: "ListProjects",
-        arguments: &[],
+        arguments: &[FILTER, SORT_BY, LIMIT, PAGE_SIZE, PAGE_TOKEN, URI],
         columns: PROJECT_COLUMNS,
         confirm: Confirm::No,
     },
@@ -1587,7 +1620,7 @@ pub const VERBS: &[Verb] = &[
         "keyrings set-policy",
         "Set who may do what with a key ring and all below it",
         "SetKeyPolicy",
-        &[RING_NAME, POLICY_FILE, POLICY_DEFAULT, ETAG],
+        &[RING_NAME, POLICY, POLICY_FILE, POLICY_DEFAULT, ETAG],
         &[],
     ),
     plain(
@@ -1612,7 +1645,7 @@ pub const VERBS: &[Verb] = &[
         "keys set-policy",
         "Set who may do what with a key and all below it",
         "SetKeyPolicy",
-        &[NAME, KEYRING, POLICY_FILE, POLICY_DEFAULT, ETAG],
+        &[NAME, POLICY, KEYRING, POLICY_FILE, POLICY_DEFAULT, ETAG],
         &[],
     ),
     plain(
@@ -1644,7 +1677,7 @@ pub const VERBS: &[Verb] = &[
         "import-jobs set-policy",
         "Set who may do what with an import job and all below it",
         "SetKeyPolicy",
-        &[JOB_NAME, RING, POLICY_FILE, POLICY_DEFAULT, ETAG],
+        &[JOB_NAME, POLICY, RING, POLICY_FILE, POLICY_DEFAULT, ETAG],
         &[],
     ),
     plain(
@@ -1676,7 +1709,7 @@ pub const VERBS: &[Verb] = &[
         "locations set-policy",
         "Set who may do what with a location (--location) and all below it",
         "SetKeyPolicy",
-        &[POLICY_FILE, POLICY_DEFAULT, ETAG],
+        &[POLICY, POLICY_FILE, POLICY_DEFAULT, ETAG],
         &[],
     ),
     plain(
@@ -1708,7 +1741,7 @@ pub const VERBS: &[Verb] = &[
         "projects set-policy",
         "Set who may do what with a project (--project) and all below it",
         "SetKeyPolicy",
-        &[POLICY_FILE, POLICY_DEFAULT, ETAG],
+        &[POLICY, POLICY_FILE, POLICY_DEFAULT, ETAG],
         &[],
     ),
     plain(

@@ -10,6 +10,7 @@ use claviger_protocol::admin::{Code, Column};
 use serde_json::Value;
 
 use crate::Call;
+use crate::console::Verbosity;
 use crate::error::{Error, Result};
 
 /// How a document is printed.
@@ -62,11 +63,8 @@ pub fn print(call: &mut Call<'_, '_>, document: &Value) -> Result<()> {
     let width = call.console.out_is_terminal.then_some(table::WIDTH);
     let text = render(&call.options.format, call.verb.columns, document, width)?;
     call.console.data(text.as_bytes())?;
-    if call.options.format == Format::Table
-        && !call.options.quiet
-        && document.as_array().is_some_and(|items| items.is_empty())
-    {
-        call.console.say("Listed 0 items.");
+    if call.options.format == Format::Table && document.as_array().is_some_and(|items| items.is_empty()) {
+        call.console.tell(Verbosity::Info, "Listed 0 items.");
     }
     Ok(())
 }

@@ -10,6 +10,8 @@ const GOOGLE_PREFIX: &str = "cloudkms.";
 
 /// The use of an import job, apart from its creation.
 pub const USE_IMPORT_JOB: &str = "UseImportJob";
+/// Setting PINs, whatever they were.
+pub const RESET_TOKEN_PIN: &str = "ResetTokenPin";
 /// Seeing that a key ring exists: its name in lists, its token in a slot.
 pub const SEE_RING: &str = "ListKeyRings";
 /// Seeing that a key exists: its name in lists, its objects in the token.

@@ -339,7 +339,7 @@ fn resources_and_conditions_narrow_a_statement() {
     may(json!({}), json!([]), &key, false);
     assert!(daemon.access.generation().is_some());
     let before = daemon.access.generation();
-    daemon.set_tags(&cell, &[("env".to_owned(), "test".to_owned())]).unwrap();
+    daemon.set_tags(&cell, None, &[("env".to_owned(), "test".to_owned())]).unwrap();
     assert_ne!(daemon.access.generation(), before, "a tag may decide");
 }
 

@@ -104,6 +104,13 @@ impl Args {
         self.text(name).map(parse).transpose()
     }
 
+    /// The etag that the resource must have. It is opaque: one that was never given out is that of no resource.
+    pub fn etag(&self) -> Option<u64> {
+        /// Etags rise from 1.
+        const NOBODYS: u64 = 0;
+        self.text("etag").map(|text| text.parse().unwrap_or(NOBODYS))
+    }
+
     /// Texts that may be several; none are given: empty.
     pub fn list(&self, name: &str) -> &[String] {
         match self.value(name) {
@@ -132,7 +139,9 @@ fn checked(kind: ArgumentKind, value: ArgumentValue) -> std::result::Result<Argu
         (Positional | Text, ArgumentValue::Text(text)) => Ok(ArgumentValue::Text(text)),
         (PositionalList, ArgumentValue::List(list)) if !list.is_empty() => Ok(ArgumentValue::List(list)),
         (Flag, ArgumentValue::Flag) => Ok(ArgumentValue::Flag),
-        (File | PinFile | Document, ArgumentValue::Bytes(bytes)) => Ok(ArgumentValue::Bytes(bytes)),
+        (File | PinFile | Document | PositionalDocument, ArgumentValue::Bytes(bytes)) => {
+            Ok(ArgumentValue::Bytes(bytes))
+        }
         (Choice(choices), ArgumentValue::Text(text)) => {
             let spelled = text.to_ascii_lowercase().replace('_', "-");
             if choices.contains(&spelled.as_str()) {

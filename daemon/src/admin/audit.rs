@@ -5,11 +5,11 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::keys::parse_time;
-use super::{Call, json};
+use super::{Call, json, listing};
 use crate::audit::Query;
 use crate::error::{Error, Result};
 use crate::events::Name;
-use crate::kms::algorithm::{ALGORITHMS, Purpose};
+use crate::kms::algorithm::{ALGORITHMS, AlgorithmRow, Purpose};
 use crate::kms::clock::{self, CLOCK};
 use crate::kms::settings::Location;
 
@@ -133,7 +133,7 @@ pub fn locations(call: &Call<'_>) -> Result<Value> {
         }
     }
     known.sort_by(|one, two| one.id.cmp(&two.id));
-    let locations = known.iter().map(|location| {
+    let document = |location: &Location| {
         json!({
             "name": format!("projects/{project}/locations/{}", location.id),
             "locationId": location.id,
@@ -141,8 +141,12 @@ pub fn locations(call: &Call<'_>) -> Result<Value> {
             // External key managers are not offered anywhere.
             "ekmAvailable": false,
         })
-    });
-    Ok(locations.collect())
+    };
+    let parent = format!("projects/{project}/locations");
+    listing::page(call, &parent, listing::LOCATION_FIELDS, |after, count| {
+        let behind = known.iter().filter(|location| location.id.as_str() > after).take(count);
+        behind.map(|location| (location.id.clone(), document(location))).collect()
+    })
 }
 
 /// `algorithms list`
@@ -151,5 +155,12 @@ pub fn algorithms(call: &Call<'_>) -> Result<Value> {
     let rows = ALGORITHMS.iter().filter(|row| {
         row.purpose != Purpose::P11Generic && purpose.is_none_or(|purpose| purpose == row.purpose)
     });
-    Ok(rows.map(|row| json!({"name": row.algorithm.name(), "purpose": row.purpose.name()})).collect())
+    let rows: Vec<_> = rows.collect();
+    listing::page(call, "algorithms", listing::ALGORITHM_FIELDS, |after, count| {
+        let from = after.parse::<usize>().map_or(0, |last| last + 1);
+        let behind = rows.iter().enumerate().skip(from).take(count);
+        let document =
+            |row: &AlgorithmRow| json!({"name": row.algorithm.name(), "purpose": row.purpose.name()});
+        behind.map(|(place, row)| (place.to_string(), document(row))).collect()
+    })
 }

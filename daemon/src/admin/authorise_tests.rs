@@ -32,9 +32,10 @@ fn value(row: &Argument, text: &[u8]) -> ArgumentValue {
     match row.kind {
         ArgumentKind::PositionalList => ArgumentValue::List(vec![string()]),
         ArgumentKind::Flag => ArgumentValue::Flag,
-        ArgumentKind::File | ArgumentKind::PinFile | ArgumentKind::Document => {
-            ArgumentValue::Bytes(text.to_vec().into())
-        }
+        ArgumentKind::File
+        | ArgumentKind::PinFile
+        | ArgumentKind::Document
+        | ArgumentKind::PositionalDocument => ArgumentValue::Bytes(text.to_vec().into()),
         _ => ArgumentValue::Text(string()),
     }
 }

@@ -30,6 +30,9 @@ pub const P11_REINIT: &[(&str, P11Reinit)] = &[("allow", P11Reinit::Allow), ("de
 pub const FIND_VERSIONS: &[(&str, FindVersions)] =
     &[("all", FindVersions::All), ("primary-only", FindVersions::PrimaryOnly)];
 
+/// The values of a switch, by the words of the command line.
+pub const ON_OFF: &[(&str, bool)] = &[("on", true), ("off", false)];
+
 /// The word for a value.
 fn word<T: PartialEq>(words: &[(&'static str, T)], value: &T) -> Option<&'static str> {
     words.iter().find(|(_, other)| other == value).map(|(word, _)| *word)
@@ -61,6 +64,8 @@ pub fn ring(token: &Token) -> Value {
         ("p11Destroy", json!(word(P11_DESTROY, &ring.p11_destroy))),
         ("p11Reinit", json!(word(P11_REINIT, &ring.rules.p11_reinit))),
         ("findVersions", json!(word(FIND_VERSIONS, &ring.rules.find_versions))),
+        ("enforceDates", json!(ring.rules.enforce_dates)),
+        ("p11RawUseOfKmsKeys", json!(ring.rules.p11_raw_use_of_kms_keys)),
         ("etag", etag(ring.etag)),
     ])
 }

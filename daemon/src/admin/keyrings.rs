@@ -2,8 +2,9 @@
 
 use serde_json::Value;
 
-use super::{Call, json, listing};
+use super::{Call, json, listing, logins};
 use crate::access::Target;
+use crate::access::action::RESET_TOKEN_PIN;
 use crate::error::{Error, Result};
 use crate::kms::record::{P11Destroy, Profile, Rules};
 use crate::kms::rings::{NewRing, RingUpdate};
@@ -32,8 +33,18 @@ pub fn create(call: &Call<'_>) -> Result<Value> {
 pub fn update(call: &Call<'_>) -> Result<Value> {
     let args = &call.args;
     let token = call.ring("name")?;
-    let fields = ["token-label", "profile", "p11-destroy", "p11-reinit", "find-versions"];
-    if fields.iter().all(|field| args.text(field).is_none()) {
+    let fields = [
+        "token-label",
+        "profile",
+        "p11-destroy",
+        "p11-reinit",
+        "find-versions",
+        "enforce-dates",
+        "p11-raw-use-of-kms-keys",
+        "so-pin-file",
+        "user-pin-file",
+    ];
+    if fields.iter().all(|field| !args.flag(field)) {
         let message = "there is nothing to change: name at least one field".to_owned();
         return Err(Error::InvalidArgument { message });
     }
@@ -42,8 +53,12 @@ pub fn update(call: &Call<'_>) -> Result<Value> {
         profile: chosen(json::PROFILES, args.text("profile"))?,
         p11_destroy: chosen(json::P11_DESTROY, args.text("p11-destroy"))?,
         rules: Some(rules(call, token.ring().rules)?),
+        pins: logins::pins(call, &token)?,
     };
-    call.daemon.update_ring(&token, args.number("etag")?, update)?;
+    if update.pins.is_some() {
+        call.authorise(RESET_TOKEN_PIN, &Target::ring(&token.ring().name))?;
+    }
+    call.daemon.update_ring(&token, args.etag(), update)?;
     Ok(json::ring(&token))
 }
 
@@ -54,6 +69,9 @@ fn rules(call: &Call<'_>, others: Rules) -> Result<Rules> {
         p11_reinit: chosen(json::P11_REINIT, args.text("p11-reinit"))?.unwrap_or(others.p11_reinit),
         find_versions: chosen(json::FIND_VERSIONS, args.text("find-versions"))?
             .unwrap_or(others.find_versions),
+        enforce_dates: chosen(json::ON_OFF, args.text("enforce-dates"))?.unwrap_or(others.enforce_dates),
+        p11_raw_use_of_kms_keys: chosen(json::ON_OFF, args.text("p11-raw-use-of-kms-keys"))?
+            .unwrap_or(others.p11_raw_use_of_kms_keys),
     })
 }
 

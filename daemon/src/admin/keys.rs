@@ -155,7 +155,7 @@ pub fn update(call: &Call<'_>) -> Result<Value> {
     if is_empty {
         return refuse("there is nothing to change: name at least one field".to_owned());
     }
-    call.daemon.update_key(&key, args.number("etag")?, update, call.now)?;
+    call.daemon.update_key(&key, args.etag(), update, call.now)?;
     Ok(json::key(&key, call.now))
 }
 
@@ -163,14 +163,14 @@ pub fn update(call: &Call<'_>) -> Result<Value> {
 pub fn set_primary_version(call: &Call<'_>) -> Result<Value> {
     let (_, key) = call.named_key("name")?;
     let number = names::version_number(&key, call.args.required("version")?)?;
-    call.daemon.set_primary(&key, call.args.number("etag")?, number, call.now)?;
+    call.daemon.set_primary(&key, call.args.etag(), number, call.now)?;
     Ok(json::key(&key, call.now))
 }
 
 /// `keys rotate`
 pub fn rotate(call: &Call<'_>) -> Result<Value> {
     let (token, key) = call.named_key("name")?;
-    let version = call.daemon.rotate(&token, &key, call.now)?;
+    let version = call.daemon.rotate(&token, &key, call.args.etag(), call.now)?;
     Ok(json::version(&key, &version, call.now))
 }
 
@@ -181,7 +181,7 @@ pub fn rotation_enable(call: &Call<'_>) -> Result<Value> {
     let period = *schedule.period_millis.get_or_insert(DEFAULT_ROTATION_MILLIS);
     schedule.next.get_or_insert(call.now.plus_millis(period));
     let update = KeyUpdate { schedule, ..KeyUpdate::default() };
-    call.daemon.update_key(&key, None, update, call.now)?;
+    call.daemon.update_key(&key, call.args.etag(), update, call.now)?;
     let mut document = rotation(&key);
     let mut warnings = Vec::new();
     if key.versions().iter().any(|version| version.record().import_time.is_some()) {
@@ -200,7 +200,8 @@ pub fn rotation_enable(call: &Call<'_>) -> Result<Value> {
 pub fn rotation_disable(call: &Call<'_>) -> Result<Value> {
     let (_, key) = call.named_key("name")?;
     let schedule = Schedule { remove: true, ..Schedule::default() };
-    call.daemon.update_key(&key, None, KeyUpdate { schedule, ..KeyUpdate::default() }, call.now)?;
+    let update = KeyUpdate { schedule, ..KeyUpdate::default() };
+    call.daemon.update_key(&key, call.args.etag(), update, call.now)?;
     Ok(rotation(&key))
 }
 
@@ -267,7 +268,7 @@ fn whole(call: &Call<'_>, transition: Transition) -> Result<Value> {
 /// `keys archive`
 pub fn archive(call: &Call<'_>) -> Result<Value> {
     each(call, |key| {
-        call.daemon.archive(key, None, true, call.now)?;
+        call.daemon.archive(key, call.args.etag(), true, call.now)?;
         Ok(json!({"state": json::key_state(key, call.now)}))
     })
 }
@@ -275,7 +276,7 @@ pub fn archive(call: &Call<'_>) -> Result<Value> {
 /// `keys unarchive`
 pub fn unarchive(call: &Call<'_>) -> Result<Value> {
     each(call, |key| {
-        call.daemon.archive(key, None, false, call.now)?;
+        call.daemon.archive(key, call.args.etag(), false, call.now)?;
         Ok(json!({"state": json::key_state(key, call.now)}))
     })
 }
@@ -284,14 +285,14 @@ pub fn unarchive(call: &Call<'_>) -> Result<Value> {
 pub fn protect(call: &Call<'_>) -> Result<Value> {
     let (_, key) = call.named_key("name")?;
     let reason = call.args.text("reason").unwrap_or_default().to_owned();
-    call.daemon.protect(&key, call.args.number("etag")?, Some(reason), call.now)?;
+    call.daemon.protect(&key, call.args.etag(), Some(reason), call.now)?;
     Ok(json::key(&key, call.now))
 }
 
 /// `keys unprotect`
 pub fn unprotect(call: &Call<'_>) -> Result<Value> {
     let (_, key) = call.named_key("name")?;
-    call.daemon.protect(&key, call.args.number("etag")?, None, call.now)?;
+    call.daemon.protect(&key, call.args.etag(), None, call.now)?;
     Ok(json::key(&key, call.now))
 }
 
@@ -312,7 +313,7 @@ pub fn tags_set(call: &Call<'_>) -> Result<Value> {
     }
     each(call, |key| {
         check_managed(&key.name, &key.record(), &call.principal())?;
-        call.daemon.set_tags(key, &tags)?;
+        call.daemon.set_tags(key, call.args.etag(), &tags)?;
         Ok(json!({"state": json::key_state(key, call.now)}))
     })
 }
@@ -322,7 +323,7 @@ pub fn tags_unset(call: &Call<'_>) -> Result<Value> {
     let names: Vec<String> = call.args.required("tags")?.split(',').map(str::to_owned).collect();
     each(call, |key| {
         check_managed(&key.name, &key.record(), &call.principal())?;
-        call.daemon.unset_tags(key, &names)?;
+        call.daemon.unset_tags(key, call.args.etag(), &names)?;
         Ok(json!({"state": json::key_state(key, call.now)}))
     })
 }
@@ -349,14 +350,15 @@ pub fn bindings_add(call: &Call<'_>) -> Result<Value> {
         note: text("note"),
         create_time: call.now,
     };
-    call.daemon.bind(&key, binding)?;
+    call.daemon.bind(&key, call.args.etag(), binding)?;
     Ok(bindings(&key))
 }
 
 /// `keys bindings remove`
 pub fn bindings_remove(call: &Call<'_>) -> Result<Value> {
     let (_, key) = call.named_key("name")?;
-    call.daemon.unbind(&key, call.args.required("product")?, call.args.required("resource-id")?)?;
+    let (product, resource) = (call.args.required("product")?, call.args.required("resource-id")?);
+    call.daemon.unbind(&key, call.args.etag(), product, resource)?;
     Ok(bindings(&key))
 }
 
@@ -436,8 +438,20 @@ pub fn preflight(call: &Call<'_>) -> Result<Value> {
     call.args.list("names").iter().map(about).collect()
 }
 
+/// Judges an etag beside what it is the etag of: two resources never share one.
+///
+/// # Errors
+/// `InvalidArgument` for an etag and several resources.
+pub fn check_one_etag(call: &Call<'_>, list: &str) -> Result<()> {
+    if call.args.etag().is_some() && call.args.list(list).len() > 1 {
+        return refuse(format!("an etag is of one resource: give one of {list} with it"));
+    }
+    Ok(())
+}
+
 /// Does something to every key that is named, and tells of each how it went.
 fn each(call: &Call<'_>, act: impl Fn(&KeyCell) -> Result<Value>) -> Result<Value> {
+    check_one_etag(call, "names")?;
     let items = call.args.list("names").iter().map(|text| {
         let found = call.find_key(text);
         let name = found.as_ref().map_or_else(|_| text.clone(), |(_, key)| key.name.clone());

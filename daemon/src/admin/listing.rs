@@ -34,6 +34,8 @@ pub const RING_FIELDS: &[&str] = &[
     "p11Destroy",
     "p11Reinit",
     "findVersions",
+    "enforceDates",
+    "p11RawUseOfKmsKeys",
     "etag",
 ];
 /// Fields of a key; the same.
@@ -103,6 +105,13 @@ pub const JOB_FIELDS: &[&str] = &[
 ];
 /// Fields of an alias; the same.
 pub const ALIAS_FIELDS: &[&str] = &["name", "id", "alias", "key", "createTime", "updateTime"];
+
+/// Fields of a location; the same.
+pub const LOCATION_FIELDS: &[&str] = &["name", "id", "locationId", "hsmAvailable", "ekmAvailable"];
+/// Fields of a project; the same.
+pub const PROJECT_FIELDS: &[&str] = &["name", "id", "state"];
+/// Fields of an algorithm; the same.
+pub const ALGORITHM_FIELDS: &[&str] = &["name", "id", "purpose"];
 
 /// One page of what `fetch` gives: up to so many items behind an id, in their order, each with its id.
 ///
@@ -468,8 +477,21 @@ impl Parser<'_> {
                 Some(parts) => parts,
                 None => return refuse("the filter lacks a closing quotation mark".to_owned()),
             },
-            None => rest.split_at(rest.find([' ', ')', '(']).unwrap_or(rest.len())),
+            None => match rest.split_at(rest.find([' ', ')', '(']).unwrap_or(rest.len())) {
+                ("", _) => {
+                    return refuse(format!("the filter names no value for {name}; \"\" is the empty one"));
+                }
+                parts => parts,
+            },
         };
+        // What can never be true is a mistake.
+        let is_time = name.ends_with("Time") && operator != Operator::Has && !text.is_empty();
+        if is_time && Time::parse(text).is_none() {
+            return refuse(format!(
+                "{name} compares with times such as 2030-01-31T12:00:00Z, not {}",
+                quoted(text)
+            ));
+        }
         self.rest = rest.trim_start();
         Ok(Filter::Is(name, operator, text.to_owned()))
     }

@@ -7,31 +7,33 @@ use crate::access::pin::PinVerifier;
 use crate::access::policies::PeerLogin;
 use crate::access::policy::Principal;
 use crate::error::{Error, Result};
+use crate::kms::rings::{NewPins, RingUpdate};
+use crate::token::Token;
 
 /// Entries of a ring.
 const MAX_LOGINS: usize = 1000;
 
-/// `keyrings reset-pin`
-pub fn reset_pin(call: &Call<'_>) -> Result<Value> {
-    let token = call.ring("name")?;
+/// The PINs that a verb gives a token; none when it gives neither.
+///
+/// # Errors
+/// `PinLenRange`.
+pub fn pins(call: &Call<'_>, token: &Token) -> Result<Option<NewPins>> {
     let profile = token.ring().profile;
     let verifier = |name: &str| {
         call.args.bytes(name).map(|pin| PinVerifier::new(pin, profile, &call.daemon.pepper)).transpose()
     };
-    let (so_pin, user_pin) = (verifier("so-pin-file")?, verifier("user-pin-file")?);
-    if so_pin.is_none() && user_pin.is_none() {
-        let message = "give so-pin-file, user-pin-file or both".to_owned();
-        return Err(Error::InvalidArgument { message });
-    }
-    call.daemon.change_ring(&token, |ring| {
-        if so_pin.is_some() {
-            ring.so_pin = so_pin;
-        }
-        if user_pin.is_some() {
-            ring.user_pin = user_pin;
-        }
-        Ok(())
+    let pins = NewPins { so: verifier("so-pin-file")?, user: verifier("user-pin-file")? };
+    Ok((pins.so.is_some() || pins.user.is_some()).then_some(pins))
+}
+
+/// `keyrings reset-pin`
+pub fn reset_pin(call: &Call<'_>) -> Result<Value> {
+    let token = call.ring("name")?;
+    let pins = pins(call, &token)?.ok_or_else(|| Error::InvalidArgument {
+        message: "give so-pin-file, user-pin-file or both".to_owned(),
     })?;
+    let update = RingUpdate { pins: Some(pins), ..RingUpdate::default() };
+    call.daemon.update_ring(&token, None, update)?;
     Ok(json::ring(&token))
 }
 

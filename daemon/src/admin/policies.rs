@@ -98,12 +98,13 @@ fn get(call: &Call<'_>, found: Found) -> Result<Value> {
 
 fn set(call: &Call<'_>, found: Found) -> Result<Value> {
     let target = found(call)?;
-    let document = match (call.args.bytes("policy-file"), call.args.flag("default")) {
-        (Some(bytes), false) => Some(Document::parse(bytes)?),
-        (None, true) => None,
+    let args = &call.args;
+    let document = match (args.bytes("policy"), args.bytes("policy-file"), args.flag("default")) {
+        (Some(bytes), None, false) | (None, Some(bytes), false) => Some(Document::parse(bytes)?),
+        (None, None, true) => None,
         _ => return refuse("give a policy-file, or default to take the policy back to what it was at first"),
     };
-    let kept = call.daemon.set_policy(target.name(), call.args.number("etag")?, document.as_ref())?;
+    let kept = call.daemon.set_policy(target.name(), call.args.etag(), document.as_ref())?;
     show(call, &kept)
 }
 
@@ -111,7 +112,7 @@ fn bind(call: &Call<'_>, found: Found, add: bool) -> Result<Value> {
     let target = found(call)?;
     let principal = Principal::parse(call.args.required("member")?)?;
     let role = role(call.args.required("role")?)?;
-    let etag = call.args.number("etag")?;
+    let etag = call.args.etag();
     show(call, &call.daemon.change_binding(target.name(), etag, principal, role, add)?)
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Call, names};
+use super::{Call, listing, names};
 use crate::access::Target;
 use crate::error::Result;
 
@@ -10,9 +10,13 @@ use crate::error::Result;
 pub fn list(call: &Call<'_>) -> Result<Value> {
     let projects = call.daemon.projects().into_iter();
     let seen = projects.filter(|(id, _)| call.may(call.action, &Target::project(id)));
-    let seen: Vec<(String, bool)> = seen.collect();
+    let mut seen: Vec<(String, bool)> = seen.collect();
+    seen.sort();
     call.check_list(seen.is_empty(), &Target::project(call.project_id()?))?;
-    Ok(seen.into_iter().map(|(id, shut)| document(&id, shut)).collect())
+    listing::page(call, "projects", listing::PROJECT_FIELDS, |after, count| {
+        let behind = seen.iter().filter(|(id, _)| id.as_str() > after).take(count);
+        behind.map(|(id, shut)| (id.clone(), document(id, *shut))).collect()
+    })
 }
 
 /// `projects disable`

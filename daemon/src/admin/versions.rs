@@ -4,6 +4,7 @@ use claviger_protocol::AttributeType;
 use claviger_protocol::object::ObjectClass;
 use serde_json::{Value, json};
 
+use super::keys::check_one_etag;
 use super::{Call, json, listing, names};
 use crate::access::action::USE_IMPORT_JOB;
 use crate::crypto::pair::SM2;
@@ -70,11 +71,7 @@ pub fn restore(call: &Call<'_>) -> Result<Value> {
 pub fn how(call: &Call<'_>) -> Result<How> {
     let days = call.args.number::<u64>("pending-window-days")?;
     let days = days.map(|days| days.saturating_mul(24 * 3600 * 1000));
-    Ok(How {
-        window_millis: days,
-        force_bound: call.args.flag("force-bound"),
-        etag: call.args.number("etag")?,
-    })
+    Ok(How { window_millis: days, force_bound: call.args.flag("force-bound"), etag: call.args.etag() })
 }
 
 /// When a destruction that begins now would happen.
@@ -119,6 +116,7 @@ pub fn preflight(call: &Call<'_>) -> Result<Value> {
 /// Tries a transition on every version that is named, and tells of each how it went.
 fn batch(call: &Call<'_>, transition: Transition) -> Result<Value> {
     let (_, key) = call.named_key("key")?;
+    check_one_etag(call, "versions")?;
     let how = how(call)?;
     let attempt = |text: &str| {
         let version = names::version(&key, text)?;

@@ -281,9 +281,7 @@ impl Derivation<'_> {
         }
         object.admit(Time::now())?;
         self.context.check_may(self.session, &object, "P11.C_DeriveKey")?;
-        if !object.raw_use() {
-            return Err(Error::KeyFunctionNotPermitted);
-        }
+        object.check_rules(&self.session.token, Time::now())?;
         let key = object.key(&self.context.daemon.records)?;
         Ok((object, key))
     }

@@ -274,9 +274,10 @@ impl Context<'_> {
             return Err(Error::KeyTypeInconsistent);
         }
         let attributes = object.attributes();
-        if !attributes.is_true(usage) || !object.raw_use() {
+        if !attributes.is_true(usage) {
             return Err(Error::KeyFunctionNotPermitted);
         }
+        object.check_rules(&session.token, Time::now())?;
         profile::judge_use(session.token.profile(), &attributes, usage)?;
         if !attributes.allows(mechanism.r#type) {
             return Err(Error::MechanismInvalid);

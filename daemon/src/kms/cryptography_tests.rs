@@ -59,7 +59,7 @@ fn states_gate_every_use() {
     // STA-02 STA-03 STA-13 STA-15 DST-28 CRY-04
     let (daemon, token, key) = symmetric();
     let (_, text) = daemon.encrypt(&key, None, b"x", b"", &caller()).unwrap();
-    daemon.rotate(&token, &key, Time::now()).unwrap();
+    daemon.rotate(&token, &key, None, Time::now()).unwrap();
     let first = key.version(1).unwrap();
     assert_eq!(daemon.encrypt(&key, None, b"x", b"", &caller()).unwrap().0.number, 2);
     assert_eq!(daemon.encrypt(&key, Some(&first), b"x", b"", &caller()).unwrap().0.number, 1);
@@ -95,7 +95,7 @@ fn an_archived_key_only_opens() {
     let archived = |error: Option<Error>| matches!(error, Some(Error::Archived { .. }));
     assert!(archived(daemon.encrypt(&key, None, b"x", b"", &caller()).err()));
     assert!(archived(daemon.generate_data_key(&key, 32, b"", &caller()).err()));
-    assert!(archived(daemon.rotate(&token, &key, Time::now()).err()));
+    assert!(archived(daemon.rotate(&token, &key, None, Time::now()).err()));
     daemon.decrypt(None, &text, b"", &caller()).unwrap();
     daemon.archive(&key, None, false, Time::now()).unwrap();
     daemon.encrypt(&key, None, b"x", b"", &caller()).unwrap();

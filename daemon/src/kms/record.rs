@@ -91,6 +91,10 @@ pub struct Rules {
     pub p11_reinit: P11Reinit,
     /// Which versions of a key a search gives.
     pub find_versions: FindVersions,
+    /// Keys are refused to applications before their `CKA_START_DATE` and after their `CKA_END_DATE`.
+    pub enforce_dates: bool,
+    /// Applications use keys that the key service made for `ENCRYPT_DECRYPT` too.
+    pub p11_raw_use_of_kms_keys: bool,
 }
 
 /// What `C_InitToken` does to a token that is initialised.

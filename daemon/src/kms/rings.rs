@@ -41,7 +41,7 @@ pub struct NewRing<'a> {
 }
 
 /// What of a ring an admin changes. Absent parts stay.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct RingUpdate {
     /// Label of the token.
     pub token_label: Option<Vec<u8>>,
@@ -51,6 +51,17 @@ pub struct RingUpdate {
     pub p11_destroy: Option<P11Destroy>,
     /// What else applications may do and see.
     pub rules: Option<Rules>,
+    /// PINs.
+    pub pins: Option<NewPins>,
+}
+
+/// PINs that an admin gives a token, whatever they were. An absent one stays.
+#[derive(Default)]
+pub struct NewPins {
+    /// The security officer's.
+    pub so: Option<PinVerifier>,
+    /// The user's.
+    pub user: Option<PinVerifier>,
 }
 
 /// Judges a token label.
@@ -178,6 +189,9 @@ impl Daemon {
             ring.profile = update.profile.unwrap_or(ring.profile);
             ring.p11_destroy = update.p11_destroy.unwrap_or(ring.p11_destroy);
             ring.rules = update.rules.unwrap_or(ring.rules);
+            let NewPins { so, user } = update.pins.unwrap_or_default();
+            ring.so_pin = so.or(ring.so_pin.take());
+            ring.user_pin = user.or(ring.user_pin.take());
             Ok(())
         })
     }

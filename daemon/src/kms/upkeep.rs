@@ -161,10 +161,16 @@ impl Daemon {
     /// Creates a version from the key's template, and makes it primary where there is such.
     ///
     /// # Errors
-    /// As of [`Daemon::create_version`].
-    pub fn rotate(&self, token: &Token, key: &KeyCell, now: Time) -> Result<Arc<VersionCell>> {
+    /// As of [`Daemon::create_version`]; `Aborted` for another etag than the key's.
+    pub fn rotate(
+        &self,
+        token: &Token,
+        key: &KeyCell,
+        etag: Option<u64>,
+        now: Time,
+    ) -> Result<Arc<VersionCell>> {
         let is_primary = key.record().purpose == Purpose::EncryptDecrypt;
-        let version = self.create_version(token, key, is_primary)?;
+        let version = self.create_version_if(token, key, etag, is_primary)?;
         self.change_key(key, None, |record| {
             record.care.last_rotation_time = Some(now);
             Ok(())
@@ -204,7 +210,7 @@ impl Daemon {
         let intent = self.audit.begin(&about)?;
         let has_enabled = key.versions().iter().any(|version| version.state(now) == VersionState::Enabled);
         let outcome = if has_enabled || key.versions().is_empty() {
-            self.rotate(token, key, now)
+            self.rotate(token, key, None, now)
         } else {
             Err(Error::FailedPrecondition { message: format!("{} has no version that is enabled", key.name) })
         };
@@ -266,8 +272,8 @@ impl Daemon {
     ///
     /// # Errors
     /// `InvalidArgument` for a tag against the rules, `FailedPrecondition` for too many.
-    pub fn set_tags(&self, key: &KeyCell, tags: &[(String, String)]) -> Result<()> {
-        self.change_key(key, None, |record| {
+    pub fn set_tags(&self, key: &KeyCell, etag: Option<u64>, tags: &[(String, String)]) -> Result<()> {
+        self.change_key(key, etag, |record| {
             for (name, value) in tags {
                 check_tag(name, value)?;
                 set_pair(&mut record.care.tags, name.clone(), value.clone());
@@ -285,8 +291,8 @@ impl Daemon {
     ///
     /// # Errors
     /// What the store says.
-    pub fn unset_tags(&self, key: &KeyCell, names: &[String]) -> Result<()> {
-        self.change_key(key, None, |record| {
+    pub fn unset_tags(&self, key: &KeyCell, etag: Option<u64>, names: &[String]) -> Result<()> {
+        self.change_key(key, etag, |record| {
             record.care.tags.retain(|(name, _)| !names.contains(name));
             Ok(())
         })
@@ -296,7 +302,7 @@ impl Daemon {
     ///
     /// # Errors
     /// `InvalidArgument`, `FailedPrecondition` for too many.
-    pub fn bind(&self, key: &KeyCell, binding: Binding) -> Result<()> {
+    pub fn bind(&self, key: &KeyCell, etag: Option<u64>, binding: Binding) -> Result<()> {
         for (what, text) in
             [("product", &binding.product), ("resource id", &binding.resource_id), ("note", &binding.note)]
         {
@@ -304,7 +310,7 @@ impl Daemon {
                 return refuse(format!("the {what} of a binding has 1 to {MAX_BINDING_BYTES} bytes"));
             }
         }
-        self.change_key(key, None, |record| {
+        self.change_key(key, etag, |record| {
             let bindings = &mut record.care.bindings;
             bindings.retain(|b| (&b.product, &b.resource_id) != (&binding.product, &binding.resource_id));
             bindings.push(binding);
@@ -320,8 +326,8 @@ impl Daemon {
     ///
     /// # Errors
     /// `NotFound`.
-    pub fn unbind(&self, key: &KeyCell, product: &str, resource_id: &str) -> Result<()> {
-        self.change_key(key, None, |record| {
+    pub fn unbind(&self, key: &KeyCell, etag: Option<u64>, product: &str, resource_id: &str) -> Result<()> {
+        self.change_key(key, etag, |record| {
             let bindings = &mut record.care.bindings;
             let before = bindings.len();
             bindings.retain(|b| (b.product.as_str(), b.resource_id.as_str()) != (product, resource_id));

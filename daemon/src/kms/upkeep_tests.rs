@@ -150,7 +150,7 @@ fn keys_that_cannot_rotate_have_no_schedule() {
     }
     let import_only = daemon.catalog.key_by_id(&token.uid, "i").unwrap();
     assert!(matches!(
-        daemon.rotate(&token, &import_only, Time::now()),
+        daemon.rotate(&token, &import_only, None, Time::now()),
         Err(Error::FailedPrecondition { .. })
     ));
 }
@@ -174,7 +174,7 @@ fn a_protected_key_is_not_destroyed_by_any_door() {
     let whole = daemon.transition_key(&key, Transition::Destroy, now, How::default(), &by);
     assert!(matches!(whole.err(), Some(Error::Protected { .. })));
     daemon.transition(&cell, Transition::Disable, now).unwrap();
-    daemon.rotate(&token, &key, now).unwrap();
+    daemon.rotate(&token, &key, None, now).unwrap();
     daemon.protect(&key, None, None, now).unwrap();
     daemon.transition(&cell, Transition::Destroy, now).unwrap();
     let refused = daemon.protect(&key, None, Some(String::new()), now);
@@ -193,16 +193,16 @@ fn a_bound_key_needs_force() {
         note: note.into(),
         create_time: now,
     };
-    daemon.bind(&key, binding("")).unwrap();
-    daemon.bind(&key, binding("root")).unwrap();
+    daemon.bind(&key, None, binding("")).unwrap();
+    daemon.bind(&key, None, binding("root")).unwrap();
     assert_eq!(key.record().care.bindings, [binding("root")]);
     let cell = key.version(1).unwrap();
     let error = daemon.transition(&cell, Transition::Destroy, now).unwrap_err();
     assert!(error.to_string().contains("disk d-1"), "{error}");
     let force = How { force_bound: true, ..How::default() };
     daemon.transition_how(&cell, Transition::Destroy, now, force, &Principal::Timer).unwrap();
-    assert!(matches!(daemon.unbind(&key, "disk", "d-2"), Err(Error::NotFound { .. })));
-    daemon.unbind(&key, "disk", "d-1").unwrap();
+    assert!(matches!(daemon.unbind(&key, None, "disk", "d-2"), Err(Error::NotFound { .. })));
+    daemon.unbind(&key, None, "disk", "d-1").unwrap();
     assert!(key.record().care.bindings.is_empty());
 }
 
@@ -219,11 +219,11 @@ fn tags_keep_their_rules() {
     }
     assert!(check_tag("k", "").is_err());
     let tags: Vec<_> = (0..20).map(|n| (format!("k{n}"), "v".to_owned())).collect();
-    daemon.set_tags(&key, &tags).unwrap();
-    daemon.set_tags(&key, &[("k3".into(), "w".into())]).unwrap();
-    let many = daemon.set_tags(&key, &[("more".into(), "v".into())]);
+    daemon.set_tags(&key, None, &tags).unwrap();
+    daemon.set_tags(&key, None, &[("k3".into(), "w".into())]).unwrap();
+    let many = daemon.set_tags(&key, None, &[("more".into(), "v".into())]);
     assert!(matches!(many, Err(Error::FailedPrecondition { .. })));
-    daemon.unset_tags(&key, &["k0".into(), "k1".into(), "none".into()]).unwrap();
+    daemon.unset_tags(&key, None, &["k0".into(), "k1".into(), "none".into()]).unwrap();
     assert_eq!(key.record().care.tags.len(), 18);
 }
 

@@ -11,6 +11,7 @@ use super::record::{CryptoKey, Profile, StoredObject, Version};
 use super::rings::new_uid;
 use super::state::VersionState;
 use super::time::Time;
+use super::transitions::check_etag;
 use crate::attributes::{Attributes, bytes};
 use crate::catalog::{KeyCell, VersionCell};
 use crate::crypto::curve::Curve;
@@ -38,13 +39,29 @@ impl Daemon {
         key: &KeyCell,
         make_primary: bool,
     ) -> Result<Arc<VersionCell>> {
+        self.create_version_if(token, key, None, make_primary)
+    }
+
+    /// As [`Daemon::create_version`], if the key has this etag.
+    ///
+    /// # Errors
+    /// As of [`Daemon::create_version`]; `Aborted` for another etag.
+    pub fn create_version_if(
+        &self,
+        token: &Token,
+        key: &KeyCell,
+        etag: Option<u64>,
+        make_primary: bool,
+    ) -> Result<Arc<VersionCell>> {
         let template = key.record();
+        check_etag(etag, template.etag)?;
         check_takes_generated(&key.name, &template, make_primary)?;
         let algorithm = template.algorithm;
         let live = generate(algorithm)?;
 
         let _writer = self.catalog.write();
         let mut record = CryptoKey::clone(&key.record());
+        check_etag(etag, record.etag)?;
         let is_first = record.next_version == 1;
         let mut change = Change::new();
         let version =
