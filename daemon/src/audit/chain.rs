@@ -2,12 +2,12 @@
 
 use bincode::{Decode, Encode};
 use claviger_protocol::audit::{CHECKPOINT, MAC_DIGITS, checkpoint_message};
-use openssl::hash::MessageDigest;
 use openssl::pkey::{Id, PKey, Private};
 use openssl::sha::sha256;
 use openssl::sign::{Signer, Verifier};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
+use crate::crypto::hmac_sha256::{HmacSha256, MAC_BYTES};
 use crate::error::Result;
 
 /// Records that one MAC key serves.
@@ -114,31 +114,28 @@ impl MacKey {
     }
 
     /// Goes on to the epoch of a record; the old key is gone after that. True when it was another.
-    pub fn advance(&mut self, sequence: u64) -> Result<bool> {
+    pub fn advance(&mut self, sequence: u64) -> bool {
         let wanted = sequence / EPOCH_RECORDS;
         let moves = self.epoch < wanted;
         while self.epoch < wanted {
-            let mut next = self.mac(EVOLVE)?;
+            let mut next = self.mac(EVOLVE);
             self.key.zeroize();
             self.key.copy_from_slice(&next);
             next.zeroize();
             self.epoch += 1;
         }
-        Ok(moves)
+        moves
     }
 
     /// The MAC of a record with this hash, in hexadecimal.
-    pub fn of(&self, hash: &Hash) -> Result<String> {
-        let mut mac = hex(&self.mac(hash)?);
+    pub fn of(&self, hash: &Hash) -> String {
+        let mut mac = hex(&self.mac(hash));
         mac.truncate(MAC_DIGITS);
-        Ok(mac)
+        mac
     }
 
-    fn mac(&self, data: &[u8]) -> Result<Vec<u8>> {
-        let key = PKey::hmac(&self.key)?;
-        let mut signer = Signer::new(MessageDigest::sha256(), &key)?;
-        signer.update(data)?;
-        Ok(signer.sign_to_vec()?)
+    fn mac(&self, data: &[u8]) -> [u8; MAC_BYTES] {
+        HmacSha256::new(&self.key).mac(&[data])
     }
 }
 

@@ -9,6 +9,7 @@
 //! * `rsa` padding of RSA; `block`, `cfb64`, `aead`, `whole` and `key_wrap` the kinds of symmetric ciphers
 //! * [`pair`] pairs that only the key service uses; [`argon2id`] keys from PINs and passphrases
 //! * [`generate`] new keys; [`derive`] keys from keys and passwords; [`wrap`] keys under keys; [`random`] the random generator
+//! * [`hmac_sha256`] for the store and the audit log
 //! * `algorithm` OpenSSL's hashes and ciphers, fetched once; `der` the little DER that PKCS#11 attributes need
 //! * `ffi` what the `openssl` crate lacks, and the only unsafe code
 
@@ -30,6 +31,7 @@ pub mod digest;
 mod ffi;
 pub mod field;
 pub mod generate;
+pub mod hmac_sha256;
 pub mod key;
 mod key_wrap;
 mod mac;

@@ -76,7 +76,7 @@ pub(super) struct Anchor {
 impl Anchor {
     /// Makes the anchor of a store that has no record yet, replacing any other.
     pub fn create(path: &Path, key: Arc<Authenticator>, anchored: Anchored) -> Result<Self> {
-        let mut bytes = slot_bytes(&key, 0, &anchored)?;
+        let mut bytes = slot_bytes(&key, 0, &anchored);
         bytes.resize(SLOT_BYTES * SLOTS as usize, 0);
         replace(path, &bytes)?;
         let file = open_private(path)?;
@@ -118,7 +118,7 @@ impl Anchor {
     /// the one before.
     pub fn write(&mut self, anchored: Anchored, sync: impl FnOnce(&File) -> io::Result<()>) -> Result<()> {
         let writes = self.writes + 1;
-        let bytes = slot_bytes(&self.key, writes, &anchored)?;
+        let bytes = slot_bytes(&self.key, writes, &anchored);
         let offset = (writes % SLOTS) * SLOT_BYTES as u64;
         self.file.write_all_at(&bytes, offset).map_err(|error| Error::io("write", &self.path, error))?;
         sync(&self.file).map_err(|error| Error::io("sync", &self.path, error))?;
@@ -139,18 +139,18 @@ pub(super) fn unverified_revision(path: &Path) -> u64 {
     bytes.chunks(SLOT_BYTES).filter_map(revision).max().unwrap_or(0)
 }
 
-fn slot_bytes(key: &Authenticator, writes: u64, anchored: &Anchored) -> Result<Vec<u8>> {
+fn slot_bytes(key: &Authenticator, writes: u64, anchored: &Anchored) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(SLOT_BYTES);
     bytes.extend_from_slice(MAGIC);
     bytes.push(SCHEMA);
     bytes.extend_from_slice(&writes.to_be_bytes());
     bytes.extend_from_slice(&anchored.keyring.to_be_bytes());
     anchored.state.encode(&mut bytes);
-    let mac = key.mac(Domain::Slot, &[&bytes])?;
+    let mac = key.mac(Domain::Slot, &[&bytes]);
     bytes.extend_from_slice(&mac);
     // The next revision can be shorter: no byte of an older one stays behind it.
     bytes.resize(SLOT_BYTES, 0);
-    Ok(bytes)
+    bytes
 }
 
 /// Schema, number of writes and what follows.
@@ -170,7 +170,7 @@ fn read_slot(key: &Authenticator, path: &Path, slot: &[u8]) -> Result<Option<(u6
     let Some(anchored) = decode(&mut rest) else { return Ok(None) };
     let length = slot.len() - rest.len() + MAC_BYTES;
     let Some(signed) = slot.get(..length) else { return Ok(None) };
-    if key.verified(Domain::Slot, signed)?.is_none() {
+    if key.verified(Domain::Slot, signed).is_none() {
         return Ok(None);
     }
     if schema != SCHEMA {
@@ -184,7 +184,7 @@ mod tests {
     use super::*;
 
     fn key() -> Arc<Authenticator> {
-        Arc::new(Authenticator::new(&[3; 32], [4; 16]).unwrap())
+        Arc::new(Authenticator::new(&[3; 32], [4; 16]))
     }
 
     fn at(revision: u64) -> Anchored {
@@ -252,9 +252,9 @@ mod tests {
             assert!(matches!(&error, Error::AnchorNotAuthentic { path: named } if *named == path));
         }
         Anchor::create(&path, key(), at(3)).unwrap();
-        let other = Arc::new(Authenticator::new(&[9; 32], [4; 16]).unwrap());
+        let other = Arc::new(Authenticator::new(&[9; 32], [4; 16]));
         assert!(matches!(Anchor::open(&path, other), Err(Error::AnchorNotAuthentic { .. })));
-        let other = Arc::new(Authenticator::new(&[3; 32], [9; 16]).unwrap());
+        let other = Arc::new(Authenticator::new(&[3; 32], [9; 16]));
         assert!(matches!(Anchor::open(&path, other), Err(Error::AnchorNotAuthentic { .. })));
     }
 

@@ -199,7 +199,7 @@ impl Keyring {
     /// # Errors
     /// [`Error::Crypto`] when OpenSSL fails.
     pub(super) fn authenticator(&self) -> Result<Authenticator> {
-        Authenticator::new(&*derive(&self.store_key, label::ANCHOR_MAC)?, self.store_id)
+        Ok(Authenticator::new(&*derive(&self.store_key, label::ANCHOR_MAC)?, self.store_id))
     }
 
     /// Whether `dir` has a slot file.

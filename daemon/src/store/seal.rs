@@ -18,9 +18,9 @@
 //! epoch keys once per material; the store key once per metadata write, so the count of commits is what the
 //! limit is about. The header's epoch is 0 in metadata and leaves room to replace the store key.
 
-use std::sync::{PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{OnceLock, PoisonError, RwLock, RwLockReadGuard};
 
-use openssl::cipher::Cipher;
+use openssl::cipher::{Cipher, CipherRef};
 use openssl::cipher_ctx::CipherCtx;
 use openssl::error::ErrorStack;
 use openssl::rand::{rand_bytes, rand_priv_bytes};
@@ -243,6 +243,16 @@ pub(super) fn random_key() -> Result<Key> {
     Ok(key)
 }
 
+/// The cipher, looked up once: OpenSSL takes as long for that as for a record.
+fn aes_256_gcm() -> std::result::Result<&'static CipherRef, ErrorStack> {
+    static FETCHED: OnceLock<Cipher> = OnceLock::new();
+    if let Some(cipher) = FETCHED.get() {
+        return Ok(cipher);
+    }
+    let fetched = Cipher::fetch(None, "AES-256-GCM", None)?;
+    Ok(FETCHED.get_or_init(|| fetched))
+}
+
 /// Appends nonce, ciphertext and tag to `output`.
 pub(super) fn encrypt(
     key: &[u8; KEY_BYTES],
@@ -253,7 +263,7 @@ pub(super) fn encrypt(
     let mut nonce = [0; NONCE_BYTES];
     rand_bytes(&mut nonce)?;
     let mut context = CipherCtx::new()?;
-    context.encrypt_init(Some(Cipher::aes_256_gcm()), Some(key), Some(&nonce))?;
+    context.encrypt_init(Some(aes_256_gcm()?), Some(key), Some(&nonce))?;
     context.cipher_update(aad, None)?;
     output.extend_from_slice(&nonce);
     context.cipher_update_vec(plaintext, output)?;
@@ -271,7 +281,7 @@ pub(super) fn decrypt(key: &[u8; KEY_BYTES], aad: &[u8], sealed: &[u8]) -> Optio
     let mut plaintext = Zeroizing::new(vec![0; ciphertext.len()]);
     let mut open = || -> std::result::Result<(), ErrorStack> {
         let mut context = CipherCtx::new()?;
-        context.decrypt_init(Some(Cipher::aes_256_gcm()), Some(key), Some(nonce))?;
+        context.decrypt_init(Some(aes_256_gcm()?), Some(key), Some(nonce))?;
         context.cipher_update(aad, None)?;
         context.cipher_update(ciphertext, Some(&mut plaintext))?;
         context.set_tag(tag)?;

@@ -58,6 +58,9 @@ const LOCK_PAUSE: Duration = Duration::from_millis(10);
 /// last space is kept for the restart.
 pub(super) const LOW_WATER_BYTES: u64 = 64 * 1024 * 1024;
 
+/// A key or a value as the database has it.
+pub(super) use ::sled::IVec as Raw;
+
 type SyncFile = Box<dyn Fn(&File) -> io::Result<()> + Send + Sync>;
 type FreeBytes = Box<dyn Fn(&Path) -> io::Result<u64> + Send + Sync>;
 
@@ -212,7 +215,7 @@ impl SledStore {
             let state = State::decode(&mut rest)?;
             rest.is_empty().then_some(Stored::State { state, anchored })
         };
-        let content = self.anchoring.key.verified(Domain::State, &bytes)?;
+        let content = self.anchoring.key.verified(Domain::State, &bytes);
         Ok(content.and_then(decode).unwrap_or(Stored::NotAuthentic))
     }
 
@@ -259,7 +262,7 @@ impl SledStore {
     pub(super) fn overrule(&self, state: &State, places: &[Vec<u8>]) -> Result<()> {
         self.on_sled(|db| {
             let mut batch = ::sled::Batch::default();
-            batch.insert(STATE_KEY, self.state_bytes(state)?);
+            batch.insert(STATE_KEY, self.state_bytes(state));
             places.iter().for_each(|place| batch.remove(place.as_slice()));
             db.apply_batch(batch).map_err(|error| sled_error(&self.dir, error))?;
             db.flush().map(drop).map_err(|error| sled_error(&self.dir, error))
@@ -269,24 +272,24 @@ impl SledStore {
 
     /// Calls `each` with every entry of the database but the state, as it is: also keys of no known tree and
     /// values that are no record.
-    pub(super) fn for_each_raw(&self, mut each: impl FnMut(&[u8], &[u8]) -> Result<()>) -> Result<()> {
+    pub(super) fn for_each_raw(&self, mut each: impl FnMut(Raw, Raw) -> Result<()>) -> Result<()> {
         self.on_sled(|db| {
             for item in db.iter() {
                 let (key, value) = item.map_err(|error| sled_error(&self.dir, error))?;
                 if *key != *STATE_KEY {
-                    each(&key, &value)?;
+                    each(key, value)?;
                 }
             }
             Ok(())
         })
     }
 
-    fn state_bytes(&self, state: &State) -> Result<Vec<u8>> {
+    fn state_bytes(&self, state: &State) -> Vec<u8> {
         let mut bytes = self.anchored.load(Ordering::Acquire).to_be_bytes().to_vec();
         state.encode(&mut bytes);
-        let mac = self.anchoring.key.mac(Domain::State, &[&bytes])?;
+        let mac = self.anchoring.key.mac(Domain::State, &[&bytes]);
         bytes.extend_from_slice(&mac);
-        Ok(bytes)
+        bytes
     }
 
     fn db(&self) -> Result<&::sled::Db> {
@@ -344,18 +347,18 @@ impl SledStore {
         let mut sled_batch = ::sled::Batch::default();
         for (Write { place, value, .. }, old) in batch.writes.into_iter().zip(old) {
             if let Some(old) = old {
-                state.tally.remove(key, &place, &old)?;
+                state.tally.remove(key, &place, &old);
             }
             match value {
                 Some(bytes) => {
                     let versioned = [revision.to_be_bytes().as_slice(), &bytes].concat();
-                    state.tally.add(key, &place, &Record { version: revision, bytes })?;
+                    state.tally.add(key, &place, &Record { version: revision, bytes });
                     sled_batch.insert(place.to_bytes(), versioned);
                 }
                 None => sled_batch.remove(place.to_bytes()),
             }
         }
-        sled_batch.insert(STATE_KEY, self.state_bytes(&state)?);
+        sled_batch.insert(STATE_KEY, self.state_bytes(&state));
         // The same code path as a transaction of one tree; the writer lock joins check and write.
         let watched = self.watchdog.watch();
         self.on_sled(|db| db.apply_batch(sled_batch).map_err(|error| sled_error(&self.dir, error)))?;
@@ -375,8 +378,8 @@ impl SledStore {
         }
         let mut places = Vec::new();
         let listed = self.for_each_raw(|key, value| {
-            if let Some(place) = RecordKey::from_bytes(key) {
-                let version = record_from(&place, value)?.version;
+            if let Some(place) = RecordKey::from_bytes(&key) {
+                let version = record_from(&place, &value)?.version;
                 places.push((place, version));
             }
             Ok(())

@@ -32,7 +32,7 @@ pub(super) fn on_disk_with(dir: &Path, disk: Disk) -> Result<SledStore> {
     let anchoring = Anchoring {
         anchor: dir.join("anchor"),
         inventory: dir.join("inventory"),
-        key: Arc::new(Authenticator::new(&[7; 32], [9; 16]).unwrap()),
+        key: Arc::new(Authenticator::new(&[7; 32], [9; 16])),
     };
     let store = SledStore::open_with(dir, &anchoring, disk)?;
     let anchor = Anchor::open(&anchoring.anchor, anchoring.key.clone())?;

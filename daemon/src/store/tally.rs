@@ -5,16 +5,10 @@
 //! MSet-Add-Hash). A commit moves it in time that depends on the commit alone, and nobody without the key can
 //! find another set of records with the same sum.
 
-use openssl::hash::MessageDigest;
-use openssl::pkey::{PKey, Private};
-use openssl::sign::Signer;
-
 use super::engine::{Record, RecordKey, Tree};
-use super::error::Result;
 use super::seal::KEY_BYTES;
-
-/// Length of a MAC and of the sum, in bytes.
-pub(super) const MAC_BYTES: usize = 32;
+use crate::crypto::hmac_sha256::HmacSha256;
+pub(super) use crate::crypto::hmac_sha256::MAC_BYTES;
 
 /// What a MAC is about, so that none passes for one of another kind.
 #[derive(Clone, Copy)]
@@ -25,45 +19,43 @@ pub(super) enum Domain {
     Slot = 3,
 }
 
+/// Most parts of one MAC, domain and store included.
+const MOST_PARTS: usize = 7;
+
 /// The key of tallies, states and anchors.
 pub struct Authenticator {
-    /// OpenSSL wipes it when it is freed.
-    key: PKey<Private>,
+    key: HmacSha256,
     /// Bound into everything that is authenticated.
     store_id: [u8; 16],
 }
 
 impl Authenticator {
     /// An authenticator for the store `store_id`.
-    ///
-    /// # Errors
-    /// [`Error::Crypto`](super::Error::Crypto) when OpenSSL fails.
-    pub fn new(key: &[u8; KEY_BYTES], store_id: [u8; 16]) -> Result<Self> {
-        Ok(Self { key: PKey::hmac(key)?, store_id })
+    pub fn new(key: &[u8; KEY_BYTES], store_id: [u8; 16]) -> Self {
+        Self { key: HmacSha256::new(key), store_id }
     }
 
     /// The MAC of `parts`, one after the other; all but the last have a fixed length or tell it.
-    pub(super) fn mac(&self, domain: Domain, parts: &[&[u8]]) -> Result<[u8; MAC_BYTES]> {
-        let mut signer = Signer::new(MessageDigest::sha256(), &self.key)?;
-        signer.update(&[domain as u8])?;
-        signer.update(&self.store_id)?;
-        parts.iter().try_for_each(|part| signer.update(part))?;
-        let mut mac = [0; MAC_BYTES];
-        signer.sign(&mut mac)?;
-        Ok(mac)
+    pub(super) fn mac(&self, domain: Domain, parts: &[&[u8]]) -> [u8; MAC_BYTES] {
+        let mut all: [&[u8]; MOST_PARTS] = [&[]; MOST_PARTS];
+        let domain = [domain as u8];
+        (all[0], all[1]) = (&domain, &self.store_id);
+        all[2..2 + parts.len()].copy_from_slice(parts);
+        self.key.mac(&all[..2 + parts.len()])
     }
 
     /// Splits the MAC off the end of `bytes` and returns what is before it, if it fits.
-    pub(super) fn verified<'a>(&self, domain: Domain, bytes: &'a [u8]) -> Result<Option<&'a [u8]>> {
-        let Some((content, mac)) = bytes.split_last_chunk::<MAC_BYTES>() else { return Ok(None) };
-        let right = self.mac(domain, &[content])?;
-        Ok(openssl::memcmp::eq(&right, mac).then_some(content))
+    pub(super) fn verified<'a>(&self, domain: Domain, bytes: &'a [u8]) -> Option<&'a [u8]> {
+        let (content, mac) = bytes.split_last_chunk::<MAC_BYTES>()?;
+        let right = self.mac(domain, &[content]);
+        openssl::memcmp::eq(&right, mac).then_some(content)
     }
 
-    fn record(&self, place: &RecordKey, record: &Record) -> Result<[u8; MAC_BYTES]> {
-        let place = place.to_bytes();
-        let length = (place.len() as u64).to_be_bytes();
-        self.mac(Domain::Record, &[&length, &place, &record.version.to_be_bytes(), &record.bytes])
+    fn record(&self, place: &RecordKey, record: &Record) -> [u8; MAC_BYTES] {
+        let tree = [place.tree as u8];
+        let length = (tree.len() as u64 + place.key.len() as u64).to_be_bytes();
+        let version = record.version.to_be_bytes();
+        self.mac(Domain::Record, &[&length, &tree, &place.key, &version, &record.bytes])
     }
 }
 
@@ -78,22 +70,32 @@ pub struct Tally {
 
 impl Tally {
     /// Takes a record in.
-    pub(super) fn add(&mut self, key: &Authenticator, place: &RecordKey, record: &Record) -> Result<()> {
-        let mac = words(&key.record(place, record)?);
+    pub(super) fn add(&mut self, key: &Authenticator, place: &RecordKey, record: &Record) {
+        self.add_to_sum(&words(&key.record(place, record)));
+        let count = self.count_mut(place.tree);
+        *count = count.wrapping_add(1);
+    }
+
+    /// Takes all records of another tally in.
+    pub(super) fn merge(&mut self, other: &Tally) {
+        self.add_to_sum(&other.sum);
+        for (count, more) in self.counts.iter_mut().zip(other.counts) {
+            *count = count.wrapping_add(more);
+        }
+    }
+
+    fn add_to_sum(&mut self, addends: &[u64; MAC_BYTES / 8]) {
         let mut carry = false;
-        for (word, addend) in self.sum.iter_mut().zip(mac) {
-            let (partial, first) = word.overflowing_add(addend);
+        for (word, addend) in self.sum.iter_mut().zip(addends) {
+            let (partial, first) = word.overflowing_add(*addend);
             let (total, second) = partial.overflowing_add(u64::from(carry));
             (*word, carry) = (total, first || second);
         }
-        let count = self.count_mut(place.tree);
-        *count = count.wrapping_add(1);
-        Ok(())
     }
 
     /// Takes a record out, which was taken in.
-    pub(super) fn remove(&mut self, key: &Authenticator, place: &RecordKey, record: &Record) -> Result<()> {
-        let mac = words(&key.record(place, record)?);
+    pub(super) fn remove(&mut self, key: &Authenticator, place: &RecordKey, record: &Record) {
+        let mac = words(&key.record(place, record));
         let mut borrow = false;
         for (word, subtrahend) in self.sum.iter_mut().zip(mac) {
             let (partial, first) = word.overflowing_sub(subtrahend);
@@ -102,7 +104,6 @@ impl Tally {
         }
         let count = self.count_mut(place.tree);
         *count = count.wrapping_sub(1);
-        Ok(())
     }
 
     /// The number of records of `tree`.
@@ -169,7 +170,7 @@ mod tests {
     use super::*;
 
     fn key() -> Authenticator {
-        Authenticator::new(&[3; 32], [4; 16]).unwrap()
+        Authenticator::new(&[3; 32], [4; 16])
     }
 
     fn record(number: u64) -> (RecordKey, Record) {
@@ -183,22 +184,30 @@ mod tests {
         let (mut one, mut other) = (Tally::default(), Tally::default());
         for number in 0..300 {
             let (place, record) = record(number);
-            one.add(&key, &place, &record).unwrap();
+            one.add(&key, &place, &record);
         }
         for number in (0..400).rev() {
             let (place, record) = record(number);
-            other.add(&key, &place, &record).unwrap();
+            other.add(&key, &place, &record);
         }
         assert_ne!(one, other);
         for number in 300..400 {
             let (place, record) = record(number);
-            other.remove(&key, &place, &record).unwrap();
+            other.remove(&key, &place, &record);
         }
         assert_eq!(one, other);
         assert_eq!(one.total(), 300);
+        let mut halves = [Tally::default(), Tally::default()];
         for number in 0..300 {
             let (place, record) = record(number);
-            one.remove(&key, &place, &record).unwrap();
+            halves[number as usize % 2].add(&key, &place, &record);
+        }
+        let [mut half, rest] = halves;
+        half.merge(&rest);
+        assert_eq!(half, one);
+        for number in 0..300 {
+            let (place, record) = record(number);
+            one.remove(&key, &place, &record);
         }
         assert_eq!(one, Tally::default());
     }
@@ -208,7 +217,7 @@ mod tests {
         let key = key();
         let tally = |key: &Authenticator, place: RecordKey, version: u64, bytes: &[u8]| {
             let mut tally = Tally::default();
-            tally.add(key, &place, &Record { version, bytes: bytes.into() }).unwrap();
+            tally.add(key, &place, &Record { version, bytes: bytes.into() });
             tally.sum
         };
         let place = || RecordKey::new(Tree::Object, "ab");
@@ -217,8 +226,8 @@ mod tests {
         assert_ne!(base, tally(&key, place(), 1, b"ce"));
         assert_ne!(base, tally(&key, RecordKey::new(Tree::Object, "abc"), 1, b"d"));
         assert_ne!(base, tally(&key, RecordKey::new(Tree::Alias, "ab"), 1, b"cd"));
-        assert_ne!(base, tally(&Authenticator::new(&[5; 32], [4; 16]).unwrap(), place(), 1, b"cd"));
-        assert_ne!(base, tally(&Authenticator::new(&[3; 32], [5; 16]).unwrap(), place(), 1, b"cd"));
+        assert_ne!(base, tally(&Authenticator::new(&[5; 32], [4; 16]), place(), 1, b"cd"));
+        assert_ne!(base, tally(&Authenticator::new(&[3; 32], [5; 16]), place(), 1, b"cd"));
     }
 
     #[test]
@@ -227,8 +236,8 @@ mod tests {
         let key = key();
         let (place, record) = record(1);
         let mut tally = Tally { sum: [u64::MAX; 4], ..Tally::default() };
-        tally.add(&key, &place, &record).unwrap();
-        let mut expected = words(&key.record(&place, &record).unwrap());
+        tally.add(&key, &place, &record);
+        let mut expected = words(&key.record(&place, &record));
         // Adding 2^256 - 1 is subtracting 1.
         for word in &mut expected {
             let (less, borrow) = word.overflowing_sub(1);
@@ -238,7 +247,7 @@ mod tests {
             }
         }
         assert_eq!(tally.sum, expected);
-        tally.remove(&key, &place, &record).unwrap();
+        tally.remove(&key, &place, &record);
         assert_eq!(tally.sum, [u64::MAX; 4]);
     }
 
@@ -248,7 +257,7 @@ mod tests {
         let mut tally = Tally::default();
         for number in 0..40 {
             let (place, record) = record(number);
-            tally.add(&key, &place, &record).unwrap();
+            tally.add(&key, &place, &record);
         }
         let mut bytes = Vec::new();
         tally.encode(&mut bytes);

@@ -2,13 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::thread;
 
 use super::anchor::{Anchored, State};
 use super::engine::{Record, RecordKey, Tree};
 use super::error::{Error, Result};
 use super::seal::Sealer;
-use super::sled::{SledStore, Stored, record_from};
+use super::sled::{Raw, SledStore, Stored, record_from};
 use super::tally::{Authenticator, Tally};
+
+/// Entries of the database that are examined together, and the fewest that are worth a thread.
+const TOGETHER: usize = 8192;
+const FEW: usize = 256;
 
 /// Most faults that one message lists; their number is told in full.
 const LISTED: usize = 20;
@@ -182,28 +187,20 @@ pub(super) struct Survey {
 impl Survey {
     /// Reads every record of `store` and opens it with `sealer`.
     pub fn of(store: &SledStore, key: &Authenticator, sealer: Option<&Sealer>) -> Result<Self> {
-        let mut survey = Survey {
-            stored: Stored::None,
-            tally: Tally::default(),
-            places: Vec::new(),
-            unusable: Vec::new(),
-            faults: Vec::new(),
-        };
+        let mut survey = Survey::nothing();
         let read = store.stored().and_then(|stored| {
             survey.stored = stored;
-            store.for_each_raw(|raw, value| match examine(raw, value, sealer) {
-                Ok((place, record)) => {
-                    survey.tally.add(key, &place, &record)?;
-                    survey.places.push((place, record.version));
-                    Ok(())
+            let mut entries = Vec::with_capacity(TOGETHER);
+            let read = store.for_each_raw(|raw, value| {
+                entries.push((raw, value));
+                if entries.len() == TOGETHER {
+                    survey.take_all(&entries, key, sealer)?;
+                    entries.clear();
                 }
-                Err(error @ Error::Crypto(_)) => Err(error),
-                Err(error) => {
-                    survey.unusable.push(raw.to_vec());
-                    survey.faults.push(Fault::Record { what: error.to_string() });
-                    Ok(())
-                }
-            })
+                Ok(())
+            });
+            survey.take_all(&entries, key, sealer)?;
+            read
         });
         match read {
             Ok(()) => {}
@@ -211,6 +208,65 @@ impl Survey {
             Err(error) => return Err(error),
         }
         Ok(survey)
+    }
+
+    fn nothing() -> Self {
+        Survey {
+            stored: Stored::None,
+            tally: Tally::default(),
+            places: Vec::new(),
+            unusable: Vec::new(),
+            faults: Vec::new(),
+        }
+    }
+
+    /// Examines entries on all processors, and takes in what was found in their order.
+    fn take_all(
+        &mut self,
+        entries: &[(Raw, Raw)],
+        key: &Authenticator,
+        sealer: Option<&Sealer>,
+    ) -> Result<()> {
+        let threads = thread::available_parallelism().map_or(1, usize::from).min(8);
+        let share = entries.len().div_ceil(threads).max(FEW);
+        let examine = &|share: &[(Raw, Raw)]| {
+            let mut part = Survey::nothing();
+            share.iter().try_for_each(|(raw, value)| part.take(raw, value, key, sealer))?;
+            Ok(part)
+        };
+        let parts: Vec<Result<Survey>> = thread::scope(|scope| {
+            let mut shares = entries.chunks(share);
+            let own = shares.next();
+            let others: Vec<_> = shares.map(|share| scope.spawn(move || examine(share))).collect();
+            let own = own.map(examine);
+            let join = |thread: thread::ScopedJoinHandle<'_, Result<Survey>>| {
+                thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            };
+            own.into_iter().chain(others.into_iter().map(join)).collect()
+        });
+        for part in parts {
+            let Survey { tally, mut places, mut unusable, mut faults, .. } = part?;
+            self.tally.merge(&tally);
+            self.places.append(&mut places);
+            self.unusable.append(&mut unusable);
+            self.faults.append(&mut faults);
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, raw: &[u8], value: &[u8], key: &Authenticator, sealer: Option<&Sealer>) -> Result<()> {
+        match examine(raw, value, sealer) {
+            Ok((place, record)) => {
+                self.tally.add(key, &place, &record);
+                self.places.push((place, record.version));
+            }
+            Err(error @ Error::Crypto(_)) => return Err(error),
+            Err(error) => {
+                self.unusable.push(raw.to_vec());
+                self.faults.push(Fault::Record { what: error.to_string() });
+            }
+        }
+        Ok(())
     }
 
     /// Refuses a scan that met anything that does not open.
