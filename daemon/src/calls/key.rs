@@ -71,7 +71,7 @@ impl Handle for GenerateKeyPair {
         context.check_may_keep(&session, &private.attributes)?;
         let key = generate::pair(row, &|r#type| public.given.value(r#type).cloned())?;
         session.token.check_size(key_type, &key)?;
-        template::complete(&mut public, &key.public()?, Origin::Generate, Some(row.r#type))?;
+        template::complete(&mut public, &key, Origin::Generate, Some(row.r#type))?;
         template::complete(&mut private, &key, Origin::Generate, Some(row.r#type))?;
         context.keep_pair(&session, public, private, key)
     }

@@ -16,10 +16,10 @@ use crate::error::{Error, Result};
 
 impl Key {
     /// Every attribute computed from the key that is no secret, as far as an object of this class and key type
-    /// has it. Big integers are unsigned without leading zeros; `CKA_EC_POINT` is a DER `OCTET STRING`.
+    /// has it; of a private key also those of its public half. Big integers are unsigned without leading zeros; `CKA_EC_POINT` is a DER `OCTET STRING`.
     pub fn public_attributes(&self, class: ObjectClass, key_type: KeyType) -> Result<Vec<Attribute>> {
         let computed = match self {
-            Key::Private(key) => pair_attributes(key, Half::Private)?,
+            Key::Private(key) => pair_attributes(key, Half::of(class))?,
             Key::Public(key) => pair_attributes(key, Half::Public)?,
             Key::Secret(value) => vec![
                 (A::VALUE_LEN, Value::Ulong(value.len() as u64)),
@@ -74,7 +74,16 @@ enum Half {
     Private,
 }
 
+impl Half {
+    fn of(class: ObjectClass) -> Half {
+        if class == ObjectClass::PUBLIC_KEY { Half::Public } else { Half::Private }
+    }
+}
+
 fn pair_attributes<T: HasPublic>(key: &PKeyRef<T>, half: Half) -> Result<Vec<(A, Value)>> {
+    if [Id::EC, Id::ED25519, Id::ED448, Id::X25519, Id::X448].contains(&key.id()) {
+        return curve_attributes(key);
+    }
     let mut attributes = vec![(A::PUBLIC_KEY_INFO, Value::Bytes(key.public_key_to_der()?.into()))];
     if let Some(computed) = post_quantum::attributes(key, half == Half::Public)? {
         attributes.extend(computed);
@@ -103,16 +112,27 @@ fn pair_attributes<T: HasPublic>(key: &PKeyRef<T>, half: Half) -> Result<Vec<(A,
         }
         return Ok(attributes);
     }
+    Err(Error::KeyTypeInconsistent)
+}
+
+fn curve_attributes<T: HasPublic>(key: &PKeyRef<T>) -> Result<Vec<(A, Value)>> {
+    /// First byte of an uncompressed point (SEC 1, 2.3.3).
+    const UNCOMPRESSED: u8 = 4;
     let curve = Curve::of(key)?;
-    let point = ffi::octets(key, c"pub").ok_or(Error::DataInvalid)?;
-    let point = match curve.kind {
-        // A public key that came as SubjectPublicKeyInfo may hold its point compressed.
-        CurveKind::Weierstrass => curve.point(&point).ok_or(Error::DataInvalid)?,
-        CurveKind::Edwards | CurveKind::Montgomery => point.to_vec(),
+    // A public key that came as SubjectPublicKeyInfo may hold its point compressed, and OpenSSL's "pub" always does.
+    let form = if curve.kind == CurveKind::Weierstrass { c"encoded-pub-key" } else { c"pub" };
+    let point = ffi::octets(key, form).ok_or(Error::DataInvalid)?;
+    let is_as_given = curve.kind != CurveKind::Weierstrass || point.first() == Some(&UNCOMPRESSED);
+    let (info, point) = match is_as_given {
+        // What OpenSSL's encoder would say, which looks for itself among all encoders each time.
+        true => (curve.public_key_info(&point), point.to_vec()),
+        false => (key.public_key_to_der()?, curve.point(&point).ok_or(Error::DataInvalid)?),
     };
-    attributes.push((A::EC_PARAMS, Value::Bytes(curve.oid.into())));
-    attributes.push((A::EC_POINT, Value::Bytes(der::octet_string(&point).into())));
-    Ok(attributes)
+    Ok(vec![
+        (A::PUBLIC_KEY_INFO, Value::Bytes(info.into())),
+        (A::EC_PARAMS, Value::Bytes(curve.oid.into())),
+        (A::EC_POINT, Value::Bytes(der::octet_string(&point).into())),
+    ])
 }
 
 /// Three bytes that tell keys apart: of a block of zeros under the key, or of the SHA-1 of its value for keys

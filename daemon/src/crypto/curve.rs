@@ -193,6 +193,21 @@ impl Curve {
         }
     }
 
+    /// The `SubjectPublicKeyInfo` of a public key on the curve (RFC 5480, 2; RFC 8410, 4), from its bytes in the form
+    /// that [`Curve::point`] gives.
+    pub fn public_key_info(&self, point: &[u8]) -> Vec<u8> {
+        /// id-ecPublicKey
+        const EC_PUBLIC_KEY: &[u8] = b"\x06\x07\x2a\x86\x48\xce\x3d\x02\x01";
+        /// The bits of the last byte of a `BIT STRING` that are not part of it.
+        const NO_UNUSED_BITS: &[u8] = &[0];
+        let algorithm = match self.kind {
+            CurveKind::Weierstrass => der::of(der::SEQUENCE, &[EC_PUBLIC_KEY, self.oid]),
+            CurveKind::Edwards | CurveKind::Montgomery => der::of(der::SEQUENCE, &[self.oid]),
+        };
+        let key = der::of(der::BIT_STRING, &[NO_UNUSED_BITS, point]);
+        der::of(der::SEQUENCE, &[&algorithm, &key])
+    }
+
     /// The secret bytes that `CKA_VALUE` of an Edwards or Montgomery key gives, bare or as an `OCTET STRING`
     /// (some clients copy the `CurvePrivateKey` of RFC 8410).
     pub fn private_octets<'a>(&self, given: &'a [u8]) -> Option<&'a [u8]> {
@@ -281,6 +296,29 @@ mod tests {
                 assert_eq!(curve.point(&wrong), None);
                 assert_eq!(curve.point(&[0]), None);
             }
+        }
+    }
+
+    #[test]
+    fn public_key_infos_are_those_of_openssl() {
+        for curve in CURVES {
+            let key = match curve.kind {
+                CurveKind::Weierstrass => {
+                    let mut group = EcGroup::from_curve_name(curve.nid).unwrap();
+                    group.set_asn1_flag(openssl::ec::Asn1Flag::NAMED_CURVE);
+                    let key = openssl::ec::EcKey::generate(&group).unwrap();
+                    openssl::pkey::PKey::from_ec_key(key).unwrap()
+                }
+                _ => match curve.name {
+                    "ED25519" => openssl::pkey::PKey::generate_ed25519(),
+                    "ED448" => openssl::pkey::PKey::generate_ed448(),
+                    "X25519" => openssl::pkey::PKey::generate_x25519(),
+                    _ => openssl::pkey::PKey::generate_x448(),
+                }
+                .unwrap(),
+            };
+            let point = curve.point(&ffi::octets(&key, c"pub").unwrap()).unwrap();
+            assert_eq!(curve.public_key_info(&point), key.public_key_to_der().unwrap(), "{}", curve.name);
         }
     }
 

@@ -1,6 +1,8 @@
 //! The little DER (X.690) that PKCS#11 attributes are made of: one element, tag and content.
 
 /// Tags of X.680.
+pub const BIT_STRING: u8 = 0x03;
+/// `OCTET STRING`
 pub const OCTET_STRING: u8 = 0x04;
 /// `NULL`: `implicitCurve` in `CKA_EC_PARAMS`.
 pub const NULL: u8 = 0x05;
@@ -32,8 +34,13 @@ pub fn element(der: &[u8]) -> Option<(u8, &[u8])> {
 
 /// An `OCTET STRING` of these bytes.
 pub fn octet_string(content: &[u8]) -> Vec<u8> {
-    let mut der = vec![OCTET_STRING];
-    let length = content.len().to_be_bytes();
+    of(OCTET_STRING, &[content])
+}
+
+/// An element with this tag, whose content is these parts one after the other.
+pub fn of(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
+    let mut der = vec![tag];
+    let length = parts.iter().map(|part| part.len()).sum::<usize>().to_be_bytes();
     let significant = &length[length.iter().take_while(|byte| **byte == 0).count()..];
     match significant {
         [] => der.push(0),
@@ -43,7 +50,7 @@ pub fn octet_string(content: &[u8]) -> Vec<u8> {
             der.extend_from_slice(long);
         }
     }
-    der.extend_from_slice(content);
+    parts.iter().for_each(|part| der.extend_from_slice(part));
     der
 }
 
