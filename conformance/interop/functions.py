@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Writes which C_* each client was seen to call and what came back: functions.csv, functions.md, and the compact table in
-README.md. `functions.py DIRECTORY` takes the *.calls that a run of run.sh left there; clients that did not run keep
-their rows of functions.csv."""
+"""Writes which C_* each client was seen to call and what came back, and how many of its checks passed: functions.csv,
+counts.csv, functions.md, and the compact table in README.md. `functions.py DIRECTORY` takes what a run of run.sh left
+there; clients that did not run keep their rows."""
 
 import collections
 import csv
@@ -13,6 +13,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 TOP = HERE.parent.parent
 CLIENTS = ["conformance", "pkcs11-tool", "openssl-engine", "openssl-provider", "java", "python-pkcs11", "pykcs11",
            "cryptoki", "opensc-p11test", "softhsm-p11test"]
+COUNTS = ["passed", "failed", "waived", "skipped"]
 BEGIN = "<!-- functions: written by conformance/interop/functions.py -->"
 END = "<!-- end of functions -->"
 # Chapters of PKCS#11 3.2, section 5, by what the names of their functions match; the first that matches counts.
@@ -68,6 +69,20 @@ def seen(directory):
     return table
 
 
+def counted(directory):
+    """Passed, failed, waived and skipped checks of each client: kept rows, and those of this run in their place."""
+    store = HERE / "counts.csv"
+    rows = {row["client"]: row for row in csv.DictReader(store.open())} if store.exists() else {}
+    for client in CLIENTS:
+        if (file := directory / client).is_file():
+            rows[client] = dict(zip(["client", *COUNTS], file.read_text().split()))
+    with store.open("w") as out:
+        writer = csv.DictWriter(out, ["client", *COUNTS], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows[client] for client in sorted(rows))
+    return rows
+
+
 def row(cells):
     return "| " + " | ".join(str(cell) for cell in cells) + " |\n"
 
@@ -107,6 +122,9 @@ def main():
         compact += row([title, len(members[title]), *(count or "" for count in counts)])
     totals += [sum("CKR_OK" in table[client].get(name, []) for name, _ in names) for client in clients]
     compact += row(["all", *totals])
+    counts = counted(pathlib.Path(sys.argv[1]))
+    for count in COUNTS:
+        compact += row([f"checks {count}", "", *(counts.get(client, {}).get(count, "") for client in clients)])
     readme = TOP / "README.md"
     text = readme.read_text()
     before, rest = text.split(BEGIN)
