@@ -214,11 +214,14 @@ impl Caller {
         self.begin();
     }
 
-    /// Destroys what is in the token and ends both applications; gives how many steps succeeded.
+    /// Destroys what is in the token and may be destroyed, and ends both applications; gives how many steps succeeded.
     pub fn end(self) -> u64 {
         let session = self.other.open(&self.ring);
         for object in self.other.raw.find(session, &[token(true)]).expect("C_FindObjects") {
-            self.other.raw.destroy_object(session, object).expect("C_DestroyObject");
+            let may =
+                self.other.raw.attribute(session, object, A::DESTROYABLE).expect("CKA_DESTROYABLE") == [1];
+            let destroyed = self.other.raw.destroy_object(session, object);
+            assert_eq!(destroyed.rv(), if may { Rv::OK } else { Rv::ACTION_PROHIBITED }, "C_DestroyObject");
         }
         self.succeeded
     }
