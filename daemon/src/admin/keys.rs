@@ -84,7 +84,7 @@ pub fn list(call: &Call<'_>) -> Result<Value> {
         let keys = keys.into_iter().map(|key| key.record());
         let keys =
             keys.filter(|key| key.care.archived == archived).map(|key| (key.create_time, key.id.clone()));
-        return listing::page_by_time(call, &parent, listing::KEY_FIELDS, keys.collect(), |id| {
+        return listing::page_by_time(call, &parent, listing::KEY_FIELDS, keys, |id| {
             let key = call.daemon.catalog.key_by_id(&token.uid, id)?;
             call.sees_key(&token, &key).then(|| shown(&key))
         });

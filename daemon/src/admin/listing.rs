@@ -2,7 +2,8 @@
 //!
 //! Without an order a page is read from where the last one ended, so that the daemon never holds more than a page.
 
-use std::cmp::Ordering;
+use std::cmp::{Ordering, Reverse};
+use std::collections::BinaryHeap;
 
 use openssl::base64::{decode_block, encode_block};
 use openssl::sha::sha256;
@@ -171,8 +172,8 @@ pub fn is_by_time(call: &Call<'_>) -> bool {
     matches!(field, Some(Ok(_)))
 }
 
-/// One page in the order of creation. `all` are the times and ids of everything; only what is on the page is shown, so
-/// that a long list does not cost its square.
+/// One page in the order of creation. `all` are the times and ids of everything; of these only what is on the page is
+/// put in order and shown. The token names the last one shown, so that what is made meanwhile shifts nothing.
 ///
 /// # Errors
 /// As [`page`].
@@ -180,7 +181,7 @@ pub fn page_by_time(
     call: &Call<'_>,
     parent: &str,
     fields: &[&str],
-    mut all: Vec<(Time, String)>,
+    all: impl Iterator<Item = (Time, String)>,
     show: impl Fn(&str) -> Option<Value>,
 ) -> Result<Value> {
     let args = &call.args;
@@ -188,27 +189,33 @@ pub fn page_by_time(
     let filter = args.text("filter").map(|text| Filter::parse(text, fields)).transpose()?;
     let order = Order::parse(args.text("sort-by").unwrap_or("createTime"), fields)?;
     let bound = bound(call, parent);
-    let from = match args.text("page-token") {
-        Some(token) => read_token(token, &bound)?.parse::<usize>().unwrap_or(0),
-        None => 0,
+    let after = match args.text("page-token") {
+        Some(token) => read_token(token, &bound)?
+            .split_once(' ')
+            .and_then(|(rank, id)| Some((rank.parse::<i64>().ok()?, id.to_owned()))),
+        None => None,
     };
-    all.sort_by(|(a, one), (b, two)| {
-        let times = if order.descending { b.cmp(a) } else { a.cmp(b) };
-        times.then_with(|| one.cmp(two))
-    });
-    let (mut items, mut place) = (Vec::new(), from);
-    for (_, id) in all.iter().skip(from) {
-        let item = show(id).filter(|item| filter.as_ref().is_none_or(|filter| filter.matches(item)));
+    // The smallest comes first: of two that were made at once, by name.
+    let rank = |time: Time| if order.descending { time.0.saturating_neg() } else { time.0 };
+    let ranked = all
+        .map(|(time, id)| (rank(time), id))
+        .filter(|place| after.as_ref().is_none_or(|after| place > after));
+    let mut left: BinaryHeap<Reverse<(i64, String)>> = ranked.map(Reverse).collect();
+    let (mut items, mut last, mut more) = (Vec::new(), None, false);
+    while let Some(Reverse((rank, id))) = left.pop() {
+        let item = show(&id).filter(|item| filter.as_ref().is_none_or(|filter| filter.matches(item)));
         if let Some(item) = item {
             if items.len() == size {
+                more = true;
                 break;
             }
             items.push(item);
         }
-        place += 1;
+        last = Some((rank, id));
     }
+    let next = last.filter(|_| more).map(|(rank, id)| token(&format!("{rank} {id}"), &bound));
     // How many there are, those know who see all.
-    Ok(document(items, (place < all.len()).then(|| token(&place.to_string(), &bound)), None))
+    Ok(document(items, next, None))
 }
 
 fn page_size(call: &Call<'_>) -> Result<usize> {
