@@ -416,7 +416,10 @@ fn the_admin_recovers_locked_pins() {
     let session = app.login(&strict);
     assert_eq!(app.raw.token_info(app.slot(&strict)).unwrap().ulMinPinLen, 6);
     assert_eq!(app.raw.set_pin(session, strict.user_pin.as_bytes(), b"12345"), Err(Rv::PIN_LEN_RANGE));
-    assert_eq!(app.raw.set_pin(session, strict.user_pin.as_bytes(), b"123456"), Ok(()));
+    for weak in [&b"123456"[..], b"777777", b"Passw0rd"] {
+        assert_eq!(app.raw.set_pin(session, strict.user_pin.as_bytes(), weak), Err(Rv::PIN_INVALID));
+    }
+    assert_eq!(app.raw.set_pin(session, strict.user_pin.as_bytes(), b"150372"), Ok(()));
 }
 
 /// T17: the try is on the disk before the PIN is looked at.

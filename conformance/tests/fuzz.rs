@@ -1,8 +1,10 @@
 //! Inputs that nobody meant: valid ones of every kind, with bytes changed, taken out, repeated and spliced.
 //!
 //! `make fuzz` runs 2,000,000 of each target (`CLAVIGER_FUZZ_RUNS`), `make test` a few thousand. A finding prints
-//! its seed; the same seed gives the same run again.
+//! its seed; the same seed gives the same run again. Targets that need no socket are in the daemon's `fuzz_tests` and
+//! `store/archive_fuzz.rs`.
 
+use std::collections::BTreeSet;
 use std::io::Cursor;
 use std::os::unix::net::UnixListener;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,71 +18,10 @@ use claviger_protocol::params::{HkdfSalt, Mechanism as Wired, OaepParams, Params
 use claviger_protocol::template::{Attribute as Stored, FlatAttribute, FlatValue, Template, Value};
 use claviger_protocol::{Bytes, codec};
 
-/// Memory that the daemon may come to while it is fuzzed, in KiB: limits of session objects included.
-const MAX_RESIDENT_KIB: u64 = 512 << 10;
+use dice::{Dice, peak_kib, runs};
 
-fn runs() -> u64 {
-    std::env::var("CLAVIGER_FUZZ_RUNS").ok().and_then(|runs| runs.parse().ok()).unwrap_or(4000)
-}
-
-/// xorshift64*, seeded by the number of the run.
-struct Dice(u64);
-
-impl Dice {
-    fn of(run: u64) -> Dice {
-        Dice((run + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
-    }
-
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
-    }
-
-    fn roll(&mut self, sides: usize) -> usize {
-        (self.next() >> 33) as usize % sides.max(1)
-    }
-
-    fn pick<'a, T>(&mut self, of: &'a [T]) -> &'a T {
-        &of[self.roll(of.len())]
-    }
-
-    /// Changes one to four things; now and then nothing.
-    fn mutate(&mut self, bytes: &mut Vec<u8>, others: &[Vec<u8>]) {
-        for _ in 0..self.roll(5) {
-            let at = self.roll(bytes.len() + 1).min(bytes.len());
-            match self.roll(8) {
-                0 if at < bytes.len() => bytes[at] ^= 1 << self.roll(8),
-                // Lengths and tags of the codec: its marks of longer numbers, and extremes.
-                1 if at < bytes.len() => {
-                    bytes[at] = *self.pick(&[0, 1, 0x7f, 0x80, 250, 251, 252, 253, 254, 255])
-                }
-                2 => bytes.truncate(at),
-                3 => bytes.insert(at, self.next() as u8),
-                4 if at < bytes.len() => drop(bytes.remove(at)),
-                5 => {
-                    let number =
-                        *self.pick(&[0u64, 1, 16, 4096, 1 << 20, u64::from(u32::MAX), 1 << 40, u64::MAX]);
-                    bytes.splice(at..at, [&[253][..], &number.to_le_bytes()].concat());
-                }
-                6 => {
-                    let other = self.pick(others).clone();
-                    let from = self.roll(other.len() + 1).min(other.len());
-                    bytes.truncate(at);
-                    bytes.extend_from_slice(&other[from..]);
-                }
-                _ if at < bytes.len() => {
-                    let end = (at + self.roll(16)).min(bytes.len());
-                    let piece = bytes[at..end].to_vec();
-                    bytes.splice(at..at, piece);
-                }
-                _ => {}
-            }
-        }
-        bytes.truncate(1 << 16);
-    }
-}
+#[path = "../../daemon/src/fuzz_tests/dice.rs"]
+mod dice;
 
 fn some(text: &[u8]) -> Bytes {
     text.to_vec().into()
@@ -250,12 +191,6 @@ fn is_left_out(call: u16) -> bool {
     left_out.contains(&call)
 }
 
-fn resident_kib(pid: u32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse().unwrap()
-}
-
 /// A conversation with a logged-in session and two keys.
 fn converse(daemon: &Daemon, ring: &Ring, slot: u64) -> (Wire, u64, Vec<u64>) {
     let (mut wire, welcome) = Wire::greet(&daemon.pkcs11_socket(), None);
@@ -282,11 +217,16 @@ fn requests_into_the_dispatcher() {
     let (mut wire, mut session, mut keys) = converse(&daemon, &ring, slot);
     let mut seeds_now = seeds(slot, session, &keys);
     let mut others: Vec<Vec<u8>> = seeds_now.iter().map(|(_, body)| body.clone()).collect();
+    let seeded: Vec<u16> =
+        seeds_now.iter().map(|(number, _)| *number).collect::<BTreeSet<_>>().into_iter().collect();
     let numbers: Vec<u16> = CALLS.iter().map(|(number, _)| *number).filter(|n| !is_left_out(*n)).collect();
     let (mut good, mut conversations) = (0u64, 1);
     for run in 0..runs() {
         let mut dice = Dice::of(run);
-        let (mut number, mut body) = dice.pick(&seeds_now).clone();
+        // Every call as often as any other, however many seeds it has.
+        let wanted = *dice.pick(&seeded);
+        let of_call: Vec<_> = seeds_now.iter().filter(|(number, _)| *number == wanted).collect();
+        let (mut number, mut body) = (*dice.pick(&of_call)).clone();
         // Some are left as they are, so that the conversation gets somewhere.
         if dice.roll(4) != 0 {
             dice.mutate(&mut body, &others);
@@ -311,14 +251,13 @@ fn requests_into_the_dispatcher() {
     }
     assert!(daemon.runs());
     assert!(!daemon.log().contains("panic"), "{}", daemon.log());
-    let resident = resident_kib(daemon.pid());
+    let peak = peak_kib(&daemon.pid().to_string());
     println!(
-        "fuzz request: {} runs of {} seeds, {good} calls succeeded, {conversations} conversations, at most {resident} KiB",
+        "fuzz request: {} runs of {} seeds, {good} calls succeeded, {conversations} conversations, at most {peak} KiB",
         runs(),
         seeds_now.len()
     );
-    assert!(resident < MAX_RESIDENT_KIB);
-    assert!(good > runs() / 100, "the fuzzer gets somewhere");
+    assert!(good > runs() / 20, "the fuzzer gets somewhere");
 }
 
 #[test]
@@ -357,7 +296,7 @@ fn frames_and_greetings() {
             }
         }
     }
-    println!("fuzz frame: {} runs, {received} frames", runs());
+    println!("fuzz frame: {} runs, {received} frames, at most {} KiB", runs(), peak_kib("self"));
     // And some of them into the real daemon.
     let daemon = Daemon::start();
     for run in 0..runs().min(2000) {
@@ -374,7 +313,8 @@ fn frames_and_greetings() {
 
 #[test]
 fn keys_that_come_wrapped() {
-    // PKCS#8 under a key that the fuzzer knows: what it changes goes past the cipher to the parser.
+    // PKCS#8 under a key that the fuzzer knows: what it changes goes past the cipher to the parser. The daemon's own
+    // target (`fuzz_tests/import.rs`) is quicker and has the full number of runs.
     let setup = Setup::new();
     let session = setup.app.login(&setup.ring);
     let raw = &setup.app.raw;
@@ -393,7 +333,7 @@ fn keys_that_come_wrapped() {
     ];
     let others: Vec<Vec<u8>> = seeds.iter().map(|(_, der)| der.clone()).collect();
     let mechanism = Mechanism::bytes(M::AES_CBC_PAD, &[0; 16]);
-    let (runs, mut good) = (runs().min(500_000), 0);
+    let (runs, mut good) = (runs().min(50_000), 0);
     for run in 0..runs {
         let mut dice = Dice::of(run);
         let (r#type, mut der) = dice.pick(&seeds).clone();
@@ -526,6 +466,7 @@ fn replies_to_the_module() {
             _ => drop(raw.create_object(1, &[class(ObjectClass::DATA)])),
         }
     }
-    println!("fuzz reply: {calls} calls of the module, {} replies", answered.load(Ordering::Relaxed));
+    let replies = answered.load(Ordering::Relaxed);
+    println!("fuzz reply: {calls} calls of the module, {replies} replies, at most {} KiB", peak_kib("self"));
     assert!(calls >= runs() / 4);
 }

@@ -137,7 +137,7 @@ macro_rules! answers {
     ($($name:ident)*) => {
         /// Decodes a request, runs its call, and appends the encoded reply. One arm per row of table 2.
         #[inline(never)] // conformance/tests/instructions.rs counts what happens in here
-        fn answer(context: &Context<'_>, number: u16, body: &[u8], reply: &mut Vec<u8>) -> Rv {
+        pub(crate) fn answer(context: &Context<'_>, number: u16, body: &[u8], reply: &mut Vec<u8>) -> Rv {
             match number {
                 $(call::$name::NUMBER => perform::<call::$name>(context, body, reply),)*
                 _ => Rv::FUNCTION_NOT_SUPPORTED,

@@ -107,6 +107,8 @@ errors! {
     PinLocked => PIN_LOCKED, Unauthenticated, WARN;
     #[error("the PIN has {length} bytes; it must have {min} to {max}")]
     PinLenRange { length: usize, min: usize, max: usize } => PIN_LEN_RANGE, InvalidArgument, DEBUG;
+    #[error("the PIN is one that everybody tries first; choose another")]
+    PinWeak => PIN_INVALID, InvalidArgument, DEBUG;
     #[error("the PIN has bytes that are not allowed")]
     PinInvalid => PIN_INVALID, InvalidArgument, DEBUG;
 
@@ -239,6 +241,8 @@ errors! {
     StoreRefused { detail: String } => DEVICE_ERROR, Internal, ERROR;
     #[error("too many {what}; try again later")]
     TooMany { what: &'static str } => DEVICE_MEMORY, ResourceExhausted, WARN;
+    #[error("the memory for private keys is full: secure_heap_bytes in the configuration sets more apart")]
+    SecureHeapFull => DEVICE_MEMORY, ResourceExhausted, ERROR;
     #[error("there is no space left in the store")]
     StoreFull => DEVICE_MEMORY, ResourceExhausted, ERROR;
     #[error("something failed inside the daemon; its log says what")]
@@ -247,7 +251,15 @@ errors! {
 
 impl From<openssl::error::ErrorStack> for Error {
     fn from(stack: openssl::error::ErrorStack) -> Self {
-        Error::Internal { detail: format!("OpenSSL: {stack}") }
+        // crypto.h, cryptoerr.h: ERR_LIB_CRYPTO, CRYPTO_R_SECURE_MALLOC_FAILURE.
+        const SECURE_MALLOC_FAILURE: (i32, i32) = (15, 111);
+        let is_full = |error: &openssl::error::Error| {
+            (error.library_code(), error.reason_code()) == SECURE_MALLOC_FAILURE
+        };
+        match stack.errors().iter().any(is_full) {
+            true => Error::SecureHeapFull,
+            false => Error::Internal { detail: format!("OpenSSL: {stack}") },
+        }
     }
 }
 

@@ -34,8 +34,12 @@ pub mod crypto;
 pub mod daemon;
 pub mod error;
 pub mod events;
+#[cfg(test)]
+mod fuzz_tests;
 pub mod generation;
 pub mod handle;
+#[cfg(test)]
+mod inside;
 pub mod kms;
 pub mod lock;
 pub mod object;
@@ -49,4 +53,6 @@ pub mod slot;
 pub mod store;
 pub mod template;
 pub mod testing;
+#[cfg(test)]
+mod timing_tests;
 pub mod token;

@@ -98,17 +98,30 @@ impl PinVerifier {
     /// A verifier for a new PIN.
     ///
     /// # Errors
-    /// `PinLenRange` unless the PIN has [`min_pin_bytes`] to [`MAX_PIN_BYTES`] bytes.
+    /// `PinLenRange` unless the PIN has [`min_pin_bytes`] to [`MAX_PIN_BYTES`] bytes; `PinWeak` in `strict` for one that
+    /// everybody tries first.
     pub fn new(pin: &[u8], profile: Profile, pepper: &Pepper) -> Result<PinVerifier> {
         let min = min_pin_bytes(profile);
         if !(min..=MAX_PIN_BYTES).contains(&pin.len()) {
             return Err(Error::PinLenRange { length: pin.len(), min, max: MAX_PIN_BYTES });
+        }
+        if profile == Profile::Strict && is_weak(pin) {
+            return Err(Error::PinWeak);
         }
         let _turn = Turn::take();
         let mut salt = [0; 16];
         openssl::rand::rand_bytes(&mut salt)?;
         let tag = tag(pin, &salt, PARAMETERS, pepper)?;
         Ok(PinVerifier { parameters: PARAMETERS, salt, tag, failures: 0 })
+    }
+
+    /// One whose KDF costs as little as it can: for what comes after it.
+    #[cfg(test)]
+    pub(crate) fn cheap(pin: &[u8], pepper: &Pepper) -> PinVerifier {
+        let parameters = Parameters { memory_kib: 8, passes: 1, lanes: 1 };
+        let salt = [7; 16];
+        let tag = tag(pin, &salt, parameters, pepper).unwrap();
+        PinVerifier { parameters, salt, tag, failures: 0 }
     }
 
     /// True when this is the PIN. Takes the same time for every PIN. The caller has a [`Turn`].
@@ -126,6 +139,72 @@ impl PinVerifier {
     pub fn tries_left(&self, max: u32) -> u32 {
         max.saturating_sub(self.failures)
     }
+}
+
+/// Words that lead the published lists of leaked passwords and have no other pattern, in lower case; digits that stand
+/// for letters are read as the letters.
+const COMMON: &[&str] = &[
+    "password",
+    "passphrase",
+    "qwerty",
+    "qwertyuiop",
+    "qwertz",
+    "azerty",
+    "asdfgh",
+    "asdfghjkl",
+    "zxcvbn",
+    "letmein",
+    "changeme",
+    "default",
+    "secret",
+    "welcome",
+    "iloveyou",
+    "dragon",
+    "monkey",
+    "football",
+    "baseball",
+    "sunshine",
+    "princess",
+    "master",
+    "shadow",
+    "trustno",
+    "administrator",
+    "claviger",
+    "useruser",
+    "userpin",
+    "sopin",
+    "testtest",
+    "qazwsx",
+    "qazwsxedc",
+];
+
+/// True for a PIN that everybody tries first: one or two different bytes, a piece of up to three bytes again and again,
+/// bytes that rise or fall by one, a common word with digits around it.
+fn is_weak(pin: &[u8]) -> bool {
+    let again =
+        (1..=3).any(|period| pin.len() >= 2 * period && pin.iter().zip(&pin[period..]).all(|(a, b)| a == b));
+    let few = pin.iter().collect::<std::collections::BTreeSet<_>>().len() <= 2;
+    let step = |by: u8| pin.windows(2).all(|pair| pair[0].wrapping_add(by) == pair[1]);
+    // 0 comes after 9 on a keypad.
+    let digits =
+        pin.windows(2).all(|pair| pair[1] == if pair[0] == b'9' { b'0' } else { pair[0].wrapping_add(1) });
+    let as_letter = |byte: u8| match byte {
+        b'0' => b'o',
+        b'1' | b'!' => b'i',
+        b'3' => b'e',
+        b'4' | b'@' => b'a',
+        b'5' | b'$' => b's',
+        b'7' => b't',
+        other => other.to_ascii_lowercase(),
+    };
+    let is_around = |byte: &u8| !byte.is_ascii_alphabetic();
+    let from = pin.iter().position(|byte| !is_around(byte)).unwrap_or(pin.len());
+    let end = pin.iter().rposition(|byte| !is_around(byte)).map_or(from, |last| last + 1);
+    let spelled = |part: &[u8]| Zeroizing::new(part.iter().map(|byte| as_letter(*byte)).collect::<Vec<u8>>());
+    // With what may stand for a letter as part of the word, and as something around it.
+    let words = [spelled(pin), spelled(&pin[from..]), spelled(&pin[..end]), spelled(&pin[from..end])];
+    let common = words.iter().any(|word| COMMON.iter().any(|common| common.as_bytes() == word.as_slice()));
+    again || few || step(1) || step(0xff) || digits || common
 }
 
 fn tag(pin: &[u8], salt: &[u8; 16], parameters: Parameters, pepper: &Pepper) -> Result<[u8; 32]> {
@@ -158,6 +237,50 @@ mod tests {
     }
 
     #[test]
+    fn weak_pins_are_known() {
+        let weak = [
+            "111111",
+            "121212",
+            "112211",
+            "123456",
+            "654321",
+            "345678901",
+            "abcdef",
+            "fedcba",
+            "123123",
+            "abcabcab",
+            "Password",
+            "P@ssw0rd",
+            "password1",
+            "12qwerty",
+            "letmein!",
+            "Welcome2024",
+            "CHANGEME",
+            "s3cret99",
+            "aaaaaaaa",
+        ];
+        for pin in weak {
+            assert!(is_weak(pin.as_bytes()), "{pin}");
+            assert_eq!(
+                PinVerifier::new(pin.as_bytes(), Profile::Strict, &pepper(1)).unwrap_err(),
+                Error::PinWeak
+            );
+        }
+        for pin in [
+            "135246",
+            "so-pin-0",
+            "user-pin-12",
+            "the PIN of the user",
+            "271828",
+            "correct horse",
+            "\u{e4}\u{f6}\u{fc}7",
+        ] {
+            assert!(!is_weak(pin.as_bytes()), "{pin}");
+        }
+        PinVerifier::new(b"1234", Profile::Standard, &pepper(1)).unwrap();
+    }
+
+    #[test]
     fn a_pin_of_a_wrong_length_is_refused() {
         for (profile, min) in [(Profile::Standard, 4), (Profile::Legacy, 4), (Profile::Strict, 6)] {
             for length in [0, min - 1, 256] {
@@ -165,7 +288,7 @@ mod tests {
                 assert_eq!(error, Error::PinLenRange { length, min, max: 255 });
             }
             for length in [min, 255] {
-                PinVerifier::new(&vec![b'1'; length], profile, &pepper(1)).unwrap();
+                PinVerifier::new(&b"7261".repeat(64)[..length], profile, &pepper(1)).unwrap();
             }
         }
     }

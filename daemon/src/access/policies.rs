@@ -76,6 +76,12 @@ pub struct Policy {
 }
 
 impl Policy {
+    /// One that is in force for everybody.
+    #[cfg(test)]
+    pub(crate) fn in_test(document: Document) -> Policy {
+        Policy { name: "policy".to_owned(), principals: None, document }
+    }
+
     /// Its statements, with its name and their places from 1.
     pub fn numbered(&self) -> impl Iterator<Item = (&str, usize, &Statement)> {
         self.document.statements.iter().enumerate().map(|(i, s)| (self.name.as_str(), i + 1, s))

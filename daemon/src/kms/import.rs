@@ -25,7 +25,8 @@ mod material;
 mod parameters;
 
 pub use job::{NewImportJob, effective_state, job_name};
-use material::{check_material, digest};
+pub(crate) use material::check_material;
+use material::digest;
 
 /// Longest wrapped material, in bytes. The longest that makes sense, an RSA-4096 key, takes less than 4 KiB.
 const MAX_BLOB_BYTES: usize = 64 << 10;

@@ -450,3 +450,7 @@ fn agreed(own: &PKeyRef<Private>, other: &PKeyRef<Public>, ephemeral: &[u8], id:
     hkdf_sha256(&secret, &[], &[b"claviger v1 recipient", ephemeral, id].concat(), &mut *share)?;
     Ok(share)
 }
+
+#[cfg(test)]
+#[path = "archive_fuzz.rs"]
+mod tests;

@@ -18,7 +18,7 @@ use crate::kms::algorithm::{Algorithm, KeyShape};
 const RSA_EXPONENT: u32 = 65537;
 
 /// The key in unwrapped material, if it is a sound one of the algorithm.
-pub(super) fn check_material(
+pub(crate) fn check_material(
     algorithm: Algorithm,
     material: &[u8],
 ) -> std::result::Result<Key, FailureReason> {
