@@ -1,8 +1,9 @@
 //! Marker keys and PINs are used, and then looked for where they must not be: in the client's memory, on the disk,
-//! in the log at its loudest.
+//! in a core dump that root forces, in a backup, in the log at its loudest.
 
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use claviger_conformance::prelude::*;
 
@@ -59,11 +60,44 @@ fn search_memory(pid: u32, secrets: &[(&'static str, Vec<u8>)]) -> (usize, Vec<S
     (searched, hits)
 }
 
+/// Ends the daemon with a signal that dumps core, and as root before that takes a core with a debugger, if there is
+/// one, and lifts the limit. Gives what there is to search.
+fn forced_core(daemon: &Daemon) -> Option<PathBuf> {
+    let pid = daemon.pid();
+    let proc = |name: &str| std::fs::read_to_string(format!("/proc/{pid}/{name}")).unwrap();
+    let limits = proc("limits");
+    let limit = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+    assert_eq!(limit.split_whitespace().skip(4).take(2).collect::<Vec<_>>(), ["0", "0"], "{limit}");
+    let mut core = None;
+    if claviger_conformance::process::is_root() {
+        assert_eq!(proc("coredump_filter").trim(), "00000000");
+        let prefix = daemon.root().join("core");
+        let gcore = Command::new("gcore").arg("-o").arg(&prefix).arg(pid.to_string()).output();
+        match gcore {
+            Ok(output) if output.status.success() => {
+                core = Some(daemon.root().join(format!("core.{pid}")));
+                println!("gcore wrote {} bytes", std::fs::metadata(core.as_ref().unwrap()).unwrap().len());
+            }
+            Ok(output) => println!("gcore got nothing: {}", String::from_utf8_lossy(&output.stderr)),
+            Err(_) => println!("no gcore here"),
+        }
+        let lifted = Command::new("prlimit").arg(format!("--pid={pid}")).arg("--core=unlimited").status();
+        assert!(lifted.is_ok_and(|status| status.success()), "prlimit");
+        assert!(daemon.runs(), "the daemon outlives all that");
+    }
+    daemon.stop(libc::SIGABRT);
+    // It is not dumpable, so the signal leaves nothing.
+    assert_eq!(files(&daemon.root().join("cwd")), Vec::<PathBuf>::new());
+    core
+}
+
 #[test]
 fn marker_keys_and_pins_are_nowhere_else() {
     let daemon = Daemon::prepare();
     let mut command = daemon.command();
-    command.env("CLAVIGER_LOG", "trace");
+    // A core dump would be in its working directory, if nobody takes it away from there.
+    std::fs::create_dir(daemon.root().join("cwd")).unwrap();
+    command.env("CLAVIGER_LOG", "trace").current_dir(daemon.root().join("cwd"));
     daemon.launch(command).unwrap();
     let ring = Ring::create(&daemon, &[]);
     let setup = Application::on(&daemon);
@@ -132,12 +166,17 @@ fn marker_keys_and_pins_are_nowhere_else() {
     println!("daemon memory: {searched} bytes searched, {} mappings with secrets", hits.len());
     assert!(hits.iter().all(|hit| !hit.starts_with("the PIN")), "a PIN outlives its check: {hits:?}");
 
-    daemon.stop(libc::SIGTERM);
+    let passphrase = daemon.file("passphrase", "correct horse\n");
+    let backup = daemon.root().join("backup");
+    let (to, under) = (backup.to_str().unwrap(), passphrase.to_str().unwrap());
+    daemon.admin().json(["backup", "create", "--file", to, "--passphrase-file", under]);
+    let core = forced_core(&daemon);
+
     let log = daemon.log();
     assert!(log.contains("TRACE"), "the log is as loud as it gets");
     let log_file = daemon.root().join("daemon.log");
     let mut searched = 0;
-    for path in files(&daemon.directory()).into_iter().chain([log_file]) {
+    for path in files(&daemon.directory()).into_iter().chain([log_file, backup]).chain(core) {
         let content = std::fs::read(&path).unwrap();
         searched += content.len();
         assert_eq!(find(&content, &secrets), None, "{}", path.display());
@@ -147,5 +186,5 @@ fn marker_keys_and_pins_are_nowhere_else() {
             assert!(!text.contains(&hex), "{name} in hexadecimal in {}", path.display());
         }
     }
-    println!("store, anchor, keyring, audit and log: {searched} bytes searched, 0 hits");
+    println!("store, anchor, keyring, audit, backup, forced core and log: {searched} bytes searched, 0 hits");
 }
