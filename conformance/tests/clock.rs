@@ -106,6 +106,37 @@ fn time_that_passes_destroys_at_its_hour_and_not_before() {
 }
 
 #[test]
+fn what_was_destroyed_is_purged_by_the_timer_once_a_day() {
+    // DST-16
+    let clocked = Clocked::new("");
+    for id in ["one", "two"] {
+        clocked.key(id);
+    }
+    clocked.destroy("one", 2);
+    clocked.destroy("two", 3);
+    let purged = |id: &str| clocked.version(id).get("materialPurgedTime").is_some();
+    let purges = || clocked.json("audit list --operation PurgeMaterial").as_array().unwrap().clone();
+    clocked.set("2d1h");
+    clocked.until("the first purge", || purged("one"));
+    assert!(!purged("two"));
+    // An hour short of a day later the next one is destroyed, and its material is still there for a purge.
+    clocked.set("3d0h30m");
+    clocked.until("the second destruction", || clocked.events("DESTROYED").len() == 2);
+    std::thread::sleep(Duration::from_millis(500));
+    assert!(!purged("two"), "one purge a day");
+    clocked.set("3d2h");
+    clocked.until("the second purge", || purged("two"));
+    let purges = purges();
+    assert_eq!(purges.len(), 2, "{purges:?}");
+    assert!(purges.iter().all(|purge| purge["source"] == "timer" && purge["result"] == "OK"), "{purges:?}");
+    // And a daemon without anything to purge rests.
+    clocked.set("5d");
+    std::thread::sleep(Duration::from_millis(500));
+    assert_eq!(clocked.json("audit list --operation PurgeMaterial").as_array().unwrap().len(), 2);
+    assert_eq!(clocked.json("store verify")["success"], true);
+}
+
+#[test]
 fn a_clock_that_is_set_back_changes_nothing() {
     let clocked = Clocked::new("");
     clocked.key("k");

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use serde_json::json;
 
+use super::clock;
 use super::record::{Uid, Version};
 use super::state::VersionState;
 use super::time::Time;
@@ -36,7 +37,7 @@ impl Daemon {
     /// # Errors
     /// What the audit log and the store say; after an error the next try is a day later.
     pub fn purge_daily(&self) -> Result<()> {
-        if !self.records.begin_daily_purge()? {
+        if !self.records.begin_daily_purge(clock::reading().monotonic)? {
             return Ok(());
         }
         let record = Record::new("PurgeMaterial", &Principal::Timer, "timer");

@@ -16,7 +16,6 @@
 //! keyring, nor about backups.
 
 use std::sync::PoisonError;
-use std::time::{Duration, Instant};
 
 use super::engine::{Batch, Expect, RecordKey, Tree};
 use super::error::{Error, Result};
@@ -31,7 +30,8 @@ const BATCH_BYTES: usize = 1024 * 1024;
 /// The record that says in which epoch material was removed last.
 pub(super) const REMOVED_KEY: &[u8] = b"material-removed";
 
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+/// In milliseconds.
+const DAY: i64 = 24 * 60 * 60 * 1000;
 
 /// What a purge did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,17 +75,17 @@ impl Records {
         Ok(Purged { epoch, rewrapped, erased })
     }
 
-    /// Whether a purge is due and this process has begun none within a day; one counts as begun now. For whoever
-    /// comes by regularly.
+    /// Whether a purge is due and this process has begun none within a day of `now`, in milliseconds on a clock that
+    /// only goes forward; one counts as begun now. For whoever comes by regularly.
     ///
     /// # Errors
     /// As [`Records::purge_is_due`].
-    pub fn begin_daily_purge(&self) -> Result<bool> {
+    pub fn begin_daily_purge(&self, now: i64) -> Result<bool> {
         let mut last = self.last_purge.lock().unwrap_or_else(PoisonError::into_inner);
-        if last.is_some_and(|last| last.elapsed() < DAY) || !self.purge_is_due()? {
+        if last.is_some_and(|last| now.saturating_sub(last) < DAY) || !self.purge_is_due()? {
             return Ok(false);
         }
-        *last = Some(Instant::now());
+        *last = Some(now);
         Ok(true)
     }
 

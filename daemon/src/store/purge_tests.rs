@@ -107,14 +107,15 @@ fn destroyed_material_is_in_no_file_for_whoever_has_the_root_key() {
 fn the_daily_purge_runs_when_there_is_something_and_once_a_day() {
     let records = Records::open(Arc::new(MemoryStore::new()), Sealer::new(Keyring::random().unwrap()));
     put(&records, "a", b"a");
-    assert!(!records.begin_daily_purge().unwrap());
+    assert!(!records.begin_daily_purge(0).unwrap());
     remove(&records, "a");
-    assert!(records.begin_daily_purge().unwrap());
+    assert!(records.begin_daily_purge(0).unwrap());
     assert_eq!(records.purge().unwrap(), Purged { epoch: 2, rewrapped: 0, erased: 1 });
     put(&records, "b", b"b");
     remove(&records, "b");
     assert!(records.purge_is_due().unwrap());
-    assert!(!records.begin_daily_purge().unwrap());
+    assert!(!records.begin_daily_purge(DAY - 1).unwrap());
+    assert!(records.begin_daily_purge(DAY).unwrap());
 }
 
 #[test]

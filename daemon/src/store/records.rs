@@ -11,7 +11,6 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
-use std::time::Instant;
 
 use bincode::{Decode, Encode};
 use claviger_protocol::codec;
@@ -54,8 +53,8 @@ pub struct Records {
     pub(super) gate: RwLock<()>,
     /// Held during a purge.
     pub(super) purging: Mutex<()>,
-    /// When this process began its last daily purge.
-    pub(super) last_purge: Mutex<Option<Instant>>,
+    /// When this process began its last daily purge, in milliseconds on a clock that only goes forward.
+    pub(super) last_purge: Mutex<Option<i64>>,
     /// The last epoch for which [`REMOVED_KEY`] was written; 0 before the first.
     removed_in: AtomicU32,
     /// Held for as long as the records are open.
