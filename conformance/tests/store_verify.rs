@@ -117,6 +117,44 @@ fn a_store_that_lost_a_commit_is_not_served_and_names_what_it_lost() {
     assert!(done(&directory, &["verify"]).contains("whole"));
     daemon.restart();
     check_value(&daemon, &ring);
+    // Who gave up what is in the audit log, whose chain goes on.
+    let recoveries = daemon.admin().json(["audit", "list", "--operation", "RecoverStore"]);
+    assert_eq!(recoveries.as_array().unwrap().len(), 1, "{recoveries}");
+    assert_eq!((&recoveries[0]["source"], &recoveries[0]["result"]), (&"offline".into(), &"OK".into()));
+    assert!(recoveries[0]["request"]["givenUp"].to_string().contains("is missing"), "{recoveries}");
+    assert!(recoveries[0]["principal"]["exe"].as_str().unwrap().ends_with("clavigerd"), "{recoveries}");
+    assert_eq!(daemon.admin().json(["audit", "verify"])["success"], true);
+}
+
+#[test]
+fn a_database_that_is_gone_is_not_begun_anew() {
+    let (daemon, ring, before) = with_a_key();
+    daemon.stop(libc::SIGTERM);
+    let (directory, kept) = (daemon.directory(), daemon.root().join("kept"));
+    // The whole of it, its main file alone, and an empty directory in its place.
+    for damage in 0..3 {
+        copy(&directory.join("store"), &kept);
+        match damage {
+            0 => fs::remove_dir_all(directory.join("store")).unwrap(),
+            1 => fs::remove_file(directory.join("store/db")).unwrap(),
+            _ => {
+                fs::remove_dir_all(directory.join("store")).unwrap();
+                fs::create_dir(directory.join("store")).unwrap();
+            }
+        }
+        for _ in 0..2 {
+            // A second try finds no store that the first has made.
+            let failure = daemon.launch(daemon.command()).unwrap_err();
+            assert!(failure.contains("78") && failure.contains("restore"), "{failure}");
+            assert!(failure.contains("Version/") && failure.contains("is missing"), "{failure}");
+        }
+        let _ = fs::remove_dir_all(directory.join("store"));
+        copy(&kept, &directory.join("store"));
+        fs::remove_dir_all(&kept).unwrap();
+        daemon.restart();
+        assert_eq!(check_value(&daemon, &ring), before);
+        daemon.stop(libc::SIGTERM);
+    }
 }
 
 #[test]

@@ -6,14 +6,16 @@ use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use clap::Parser;
+use clavigerd::audit::{Principal, Record, principal};
 use clavigerd::config::Config;
 use clavigerd::daemon::Daemon;
 use clavigerd::process::privileges::{self, Successor};
 use clavigerd::sealed::Gate;
-use clavigerd::server::{self, Listeners};
+use clavigerd::server::{self, Listeners, Peer};
 use clavigerd::store::command::{self, BackupCommand, RootCommand, StoreCommand};
-use clavigerd::store::{self, DirectoryLock, RootKey, RootSource};
+use clavigerd::store::{self, DirectoryLock, Findings, RootKey, RootSource};
 use clavigerd::{config, process};
+use nix::unistd::{getgid, getuid};
 use tracing_subscriber::EnvFilter;
 
 /// Exit code for a configuration that cannot be used (`EX_USAGE` of sysexits.h).
@@ -23,6 +25,8 @@ const EXIT_CONFIG: u8 = 64;
 const EXIT_STORE: u8 = 78;
 /// Exit code for sockets and other things of the system (`EX_OSERR` of sysexits.h).
 const EXIT_SYSTEM: u8 = 71;
+/// Faults that the record of a recovery names one by one.
+const MAX_RECORDED: usize = 100;
 
 /// Claviger's key daemon: holds keys and performs every key operation for PKCS#11 applications and admins.
 #[derive(Parser)]
@@ -109,6 +113,16 @@ fn run(arguments: &Arguments) -> Result<(), (u8, String)> {
 fn carry_out(command: &Command, config: &Config) -> store::Result<()> {
     let directory = &config.state_directory;
     let line = match command {
+        Command::Store(action @ StoreCommand::Recover { .. }) => {
+            let root = root_key(config, action.passphrase_file(), false)?;
+            let findings = store::recover(directory, &root)?;
+            if !findings.is_whole()
+                && let Err(message) = record_recovery(config, &root, &findings)
+            {
+                eprintln!("clavigerd: the audit log does not tell of this recovery: {message}");
+            }
+            command::recovered(&findings)
+        }
         Command::Store(action) => {
             let root = root_key(config, action.passphrase_file(), action.makes_a_store())?;
             command::run(action, directory, &root)?
@@ -129,6 +143,26 @@ fn carry_out(command: &Command, config: &Config) -> store::Result<()> {
     };
     println!("{line}");
     Ok(())
+}
+
+/// Writes into the audit log what was given up, by whom. The log is as it was: only the store can be recovered.
+fn record_recovery(config: &Config, root: &RootKey, findings: &Findings) -> Result<(), String> {
+    let directory = &config.state_directory;
+    let records = store::open(directory, root).map_err(|error| error.to_string())?;
+    let audit = Daemon::open_audit(&records, &directory.join("audit"), config.audit.clone());
+    let audit = audit.map_err(|error| error.to_string())?;
+    let peer = Peer { uid: getuid().as_raw(), gid: getgid().as_raw(), pid: std::process::id().cast_signed() };
+    principal::meet(&peer);
+    let who = Principal::Peer(peer);
+    let faults: Vec<String> = findings.faults.iter().take(MAX_RECORDED).map(ToString::to_string).collect();
+    let request = serde_json::json!({
+        "acceptLoss": true,
+        "faults": findings.faults.len(),
+        "givenUp": faults,
+        "keptRecords": findings.tally.total(),
+    });
+    let record = Record { request, ..Record::new("RecoverStore", &who, "offline").about("Daemon", "store") };
+    audit.append_durably(&record).map(drop).map_err(|error| error.to_string())
 }
 
 /// The root key for a command, with the passphrase of a root key that has one from a file; a new one only for a

@@ -11,7 +11,7 @@ use super::error::{Error, Result};
 use super::passphrase::read_passphrase;
 use super::root_key::RootKey;
 use super::root_source::RootSource;
-use super::{copy, open, recover, verify};
+use super::{Findings, copy, open, recover, verify};
 
 /// What to do with the store.
 #[derive(Debug, Subcommand)]
@@ -196,15 +196,17 @@ pub fn run(command: &StoreCommand, dir: &Path, root: &RootKey) -> Result<String>
             let restored = restore(dir, root, file, &opened_with.read()?, None)?;
             Ok(format!("imported {} into {}", summary(&restored.contents), dir.display()))
         }
-        StoreCommand::Recover { .. } => {
-            let findings = recover(dir, root)?;
-            if findings.is_whole() {
-                return Ok("the store is whole; nothing was changed".into());
-            }
-            let faults: Vec<String> = findings.faults.iter().map(|fault| format!("  {fault}\n")).collect();
-            Ok(format!("given up:\n{}kept: {} records", faults.concat(), findings.tally.total()))
-        }
+        StoreCommand::Recover { .. } => Ok(recovered(&recover(dir, root)?)),
     }
+}
+
+/// What a recovery says when it has given up what these findings name.
+pub fn recovered(findings: &Findings) -> String {
+    if findings.is_whole() {
+        return "the store is whole; nothing was changed".to_owned();
+    }
+    let faults: Vec<String> = findings.faults.iter().map(|fault| format!("  {fault}\n")).collect();
+    format!("given up:\n{}kept: {} records", faults.concat(), findings.tally.total())
 }
 
 /// Verifies a backup and returns the line to print.
