@@ -73,6 +73,10 @@ fn a_backup_is_restored_elsewhere_and_what_was_destroyed_since_stays_destroyed()
     let answer = daemon.admin().run(["backup", "create", "--file", other.to_str().unwrap()]);
     assert!(answer.code == Some(2) && !other.exists(), "{}", answer.stderr);
 
+    let listed = || daemon.admin().json(["backup", "list"]);
+    assert_eq!((&listed()[0]["state"], &listed()[0]["destroyedSince"]), (&"CURRENT".into(), &0.into()));
+    assert_eq!((&listed()[0]["backup"], &listed()[0]["sealedFor"]), (&made["backup"], &"passphrase".into()));
+
     // Destroyed after the backup, and purged.
     {
         let app = Application::on(&daemon);
@@ -85,6 +89,26 @@ fn a_backup_is_restored_elsewhere_and_what_was_destroyed_since_stays_destroyed()
     assert_eq!(daemon.admin().run(["purge", "--yes"]).code, Some(2), "it wants to be told when");
     let purged = daemon.admin().json(["purge", "--now", "--yes"]);
     assert!(purged["purgedMaterials"] == 1 && purged["rewrappedRecords"] == 1, "{purged}");
+    // The backup still holds it, and the list says so until its file is said to be gone.
+    assert_eq!(listed()[0]["destroyedSince"], 1, "{}", listed());
+    let later = daemon.root().join("later");
+    let arguments = ["--passphrase-file", passphrase, "--expire-after", "1s"];
+    let create = [&["backup", "create", "--file", later.to_str().unwrap()][..], &arguments].concat();
+    let later = daemon.admin().json(create)["backup"].as_str().unwrap().to_owned();
+    let shown = |id: &str| {
+        let listed = listed();
+        let found = listed.as_array().unwrap().iter().find(|made| made["backup"] == id).cloned();
+        found.map(|made| {
+            (made["state"].as_str().unwrap().to_owned(), made["destroyedSince"].as_u64().unwrap())
+        })
+    };
+    while shown(&later) != Some(("EXPIRED".to_owned(), 0)) {
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+    assert_eq!(daemon.admin().json(["backup", "list", "--expired"]).as_array().unwrap().len(), 1);
+    daemon.admin().json(["backup", "forget", &later]);
+    assert_eq!((shown(&later), listed().as_array().unwrap().len()), (None, 1));
+    assert_eq!(daemon.admin().run(["backup", "forget", &later]).code, Some(4));
     let version = ["keys", "versions", "describe", "1", "--keyring", &ring.name, "--key", "victim"];
     assert!(daemon.admin().json(version)["materialPurgedTime"].is_string());
     daemon.stop(libc::SIGTERM);

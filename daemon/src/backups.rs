@@ -1,5 +1,6 @@
 //! Backups on their way to an admin: each is written whole to a file without a name, since its records must be of one
-//! moment, and then fetched part by part.
+//! moment, and then fetched part by part. And the list of those that were made: what is destroyed lives on in a backup from
+//! before, until its file is destroyed too.
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
@@ -8,10 +9,15 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use bincode::{Decode, Encode};
+
 use crate::daemon::Daemon;
 use crate::error::{Error, Result};
+use crate::kms::record::Uid;
+use crate::kms::state::{VersionState, effective_state};
+use crate::kms::time::Time;
 use crate::lock;
-use crate::store::{Contents, SealedFor, back_up};
+use crate::store::{Change, Contents, SealedFor, Tree, back_up};
 
 /// Most bytes of one part. In base64 in a document it stays well below the longest frame.
 const PART_BYTES: usize = 256 << 10;
@@ -19,6 +25,39 @@ const PART_BYTES: usize = 256 << 10;
 const MAX_WAITING: usize = 4;
 /// How long a backup waits for the next fetch.
 const PATIENCE: Duration = Duration::from_secs(10 * 60);
+
+/// Place of the list of backups in the store.
+const LIST: &[u8] = b"backups";
+/// Most backups of the list; beyond, the oldest leave it.
+const MAX_LISTED: usize = 1000;
+
+/// A backup that was made.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct MadeBackup {
+    /// Names it.
+    pub id: Uid,
+    /// When.
+    pub created: Time,
+    /// When its file is to be destroyed.
+    pub expires: Time,
+    /// By whom.
+    pub by: String,
+    /// The store's revision.
+    pub revision: u64,
+    /// How many versions and jobs have their material in it.
+    pub materials: u64,
+    /// It needs a passphrase.
+    pub passphrase: bool,
+    /// It needs a recipient's private key.
+    pub recipient: bool,
+}
+
+impl MadeBackup {
+    /// Its id as people give it.
+    pub fn name(&self) -> String {
+        self.id[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
 
 /// The backups on their way.
 #[derive(Default)]
@@ -102,5 +141,62 @@ impl Daemon {
             lock::lock(&self.backups.0).files.remove(&id);
         }
         Ok(part)
+    }
+
+    /// The backups that were made and not forgotten, the oldest first.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub fn made_backups(&self) -> Result<Vec<MadeBackup>> {
+        Ok(self.records.get(Tree::Meta, LIST)?.unwrap_or_default())
+    }
+
+    /// Puts a backup on the list.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub fn list_backup(&self, made: MadeBackup) -> Result<MadeBackup> {
+        let _writer = self.catalog.write();
+        let mut all = self.made_backups()?;
+        all.drain(..(all.len() + 1).saturating_sub(MAX_LISTED));
+        all.push(made.clone());
+        self.keep_list(&all)?;
+        Ok(made)
+    }
+
+    /// Takes a backup off the list.
+    ///
+    /// # Errors
+    /// `NotFound`; what the store says.
+    pub fn forget_backup(&self, name: &str) -> Result<MadeBackup> {
+        let _writer = self.catalog.write();
+        let mut all = self.made_backups()?;
+        let index = all.iter().position(|made| made.name() == name);
+        let index = index.ok_or_else(|| Error::NotFound { resource: format!("the backup {name}") })?;
+        let forgotten = all.remove(index);
+        self.keep_list(&all)?;
+        Ok(forgotten)
+    }
+
+    fn keep_list(&self, all: &[MadeBackup]) -> Result<()> {
+        let mut change = Change::new();
+        change.put(Tree::Meta, LIST, &all.to_vec())?;
+        Ok(self.records.commit(change)?)
+    }
+
+    /// How many versions there were at `then` that are destroyed by `now`.
+    pub fn destroyed_since(&self, then: Time, now: Time) -> usize {
+        let keys = self.catalog.tokens().into_iter().flat_map(|token| self.catalog.keys(&token.uid));
+        let versions = keys.flat_map(|key| key.versions());
+        versions
+            .filter(|version| {
+                let record = version.record();
+                let destroyed = match effective_state(record.state, record.destroy_time, now) {
+                    VersionState::Destroyed => record.destroy_event_time.or(record.destroy_time),
+                    _ => None,
+                };
+                record.create_time <= then && destroyed.is_some_and(|destroyed| destroyed > then)
+            })
+            .count()
     }
 }

@@ -362,6 +362,15 @@ const LOCATION_COLUMNS: &[Column] = &[
     column("HSM", "hsmAvailable", Form::Text),
     column("EKM", "ekmAvailable", Form::Text),
 ];
+const BACKUP_COLUMNS: &[Column] = &[
+    column("ID", "backup", Form::Text),
+    column("MADE", "createTime", Form::Time),
+    column("DESTROY BY", "expireTime", Form::Time),
+    column("STATE", "state", Form::Words),
+    column("SEALED FOR", "sealedFor", Form::Text),
+    column("KEYS", "materials", Form::Text),
+    column("DESTROYED SINCE", "destroyedSince", Form::Text),
+];
 const PROJECT_COLUMNS: &[Column] =
     &[column("PROJECT", "name", Form::Id), column("STATE", "state", Form::Words)];
 const ALGORITHM_COLUMNS: &[Column] =
@@ -1590,6 +1599,11 @@ pub const VERBS: &[Verb] = &[
                 File,
                 "The recipient's public key or certificate, PEM: RSA, EC, X25519 or X448",
             ),
+            arg(
+                "expire-after",
+                Text,
+                "When the file is to be destroyed (default: the time for which keys wait to be destroyed)",
+            ),
         ],
         columns: &[],
         confirm: Confirm::No,
@@ -1604,6 +1618,24 @@ pub const VERBS: &[Verb] = &[
             must("position", Text, "Where the part begins, in bytes"),
         ],
         columns: &[],
+        confirm: Confirm::No,
+    },
+    Verb {
+        number: 146,
+        path: "backup list",
+        about: "List the backups that were made and not forgotten, and how many destroyed versions each still holds",
+        action: "CreateBackup",
+        arguments: &[arg("expired", Flag, "Those whose file is to be destroyed by now")],
+        columns: BACKUP_COLUMNS,
+        confirm: Confirm::No,
+    },
+    Verb {
+        number: 147,
+        path: "backup forget",
+        about: "Take a backup off the list, once its file and all copies of it are destroyed",
+        action: "CreateBackup",
+        arguments: &[must("backup", Positional, "Its id in the list")],
+        columns: BACKUP_COLUMNS,
         confirm: Confirm::No,
     },
     // Access control: policies, roles, logins, PINs.

@@ -150,6 +150,8 @@ const HANDLERS: &[(u16, Handler)] = &[
     (143, store::unseal),
     (144, store::create_backup),
     (145, store::read_backup),
+    (146, store::list_backups),
+    (147, store::forget_backup),
     (300, policies::of_ring::get),
     (301, policies::of_ring::set),
     (302, policies::of_ring::add_binding),

@@ -5,7 +5,10 @@ use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use super::Call;
+use crate::backups::MadeBackup;
 use crate::error::{Error, Result};
+use crate::kms::keys::parse_duration;
+use crate::kms::rings::new_uid;
 use crate::kms::time::Time;
 use crate::store::{self, Contents, ROOT_KEY_BYTES, SealedFor};
 
@@ -83,13 +86,28 @@ pub fn create_backup(call: &Call<'_>) -> Result<Value> {
         let message = "give --passphrase-file, --recipient-file, or both to need both".to_owned();
         return Err(Error::InvalidArgument { message });
     }
+    let life = call.args.text("expire-after").map(parse_duration).transpose()?;
+    let life = life.unwrap_or(call.daemon.settings.default_destroy_scheduled_duration);
     let ready = call.daemon.make_backup(&sealed_for, call.peer.uid)?;
     let Contents { about, records, materials, tombstones } = ready.contents;
     let created = Time(i64::try_from(about.created).unwrap_or(i64::MAX));
+    let by = crate::audit::user_name(call.peer.uid);
+    let made = call.daemon.list_backup(MadeBackup {
+        id: new_uid()?,
+        created,
+        expires: call.now.plus_millis(life),
+        by,
+        revision: about.revision,
+        materials,
+        passphrase: sealed_for.passphrase.is_some(),
+        recipient: sealed_for.recipient.is_some(),
+    })?;
     Ok(json!({
         "id": ready.id.to_string(),
+        "backup": made.name(),
         "size": ready.size,
         "createTime": created.rfc3339(),
+        "expireTime": made.expires.rfc3339(),
         "revision": about.revision,
         "records": records,
         "materials": materials,
@@ -104,6 +122,38 @@ pub fn read_backup(call: &Call<'_>) -> Result<Value> {
     let position = call.args.number("position")?.ok_or_else(missing)?;
     let part = call.daemon.read_backup(id, position, call.peer.uid)?;
     Ok(json!({"data": encode_block(&part)}))
+}
+
+/// `backup list`
+pub fn list_backups(call: &Call<'_>) -> Result<Value> {
+    let shown = |made: &MadeBackup| !call.args.flag("expired") || made.expires <= call.now;
+    let backups = call.daemon.made_backups()?;
+    Ok(backups.iter().filter(|made| shown(made)).map(|made| show(call, made)).collect())
+}
+
+/// `backup forget`
+pub fn forget_backup(call: &Call<'_>) -> Result<Value> {
+    let forgotten = call.daemon.forget_backup(call.args.required("backup")?)?;
+    Ok(show(call, &forgotten))
+}
+
+fn show(call: &Call<'_>, made: &MadeBackup) -> Value {
+    let sealed_for = match (made.passphrase, made.recipient) {
+        (true, true) => "passphrase and recipient",
+        (true, false) => "passphrase",
+        _ => "recipient",
+    };
+    json!({
+        "backup": made.name(),
+        "createTime": made.created.rfc3339(),
+        "expireTime": made.expires.rfc3339(),
+        "state": if made.expires <= call.now { "EXPIRED" } else { "CURRENT" },
+        "sealedFor": sealed_for,
+        "createdBy": made.by,
+        "revision": made.revision,
+        "materials": made.materials,
+        "destroyedSince": call.daemon.destroyed_since(made.created, call.now),
+    })
 }
 
 fn passphrase(call: &Call<'_>) -> Result<Option<Zeroizing<Vec<u8>>>> {
