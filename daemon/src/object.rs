@@ -12,6 +12,7 @@ use crate::attributes::Attributes;
 use crate::builtin;
 use crate::catalog::VersionCell;
 use crate::crypto::key::Key;
+use crate::daemon::Daemon;
 use crate::error::{Error, Result};
 use crate::kms::record::Uid;
 use crate::kms::state::VersionState;
@@ -33,8 +34,8 @@ pub struct Object {
     /// What its attributes took when it was made, in bytes.
     pub size_when_made: u64,
     attributes: RwLock<Arc<Attributes>>,
-    /// Encryptions with a key that has no version to count them.
-    encryptions: AtomicU64,
+    /// Encryptions with a key that has no version to count them, and with its copies.
+    encryptions: Arc<AtomicU64>,
     /// The live key, parsed once.
     key: OnceLock<Arc<Key>>,
 }
@@ -76,7 +77,7 @@ impl Object {
             home,
             size_when_made: attributes.size(),
             attributes: RwLock::new(Arc::new(attributes)),
-            encryptions: AtomicU64::new(0),
+            encryptions: Arc::default(),
             key: cell,
         })
     }
@@ -150,9 +151,28 @@ impl Object {
 
     /// Encryptions with the key, this one included; those of a version count already.
     pub fn count_encryption(&self) -> u64 {
-        match &self.home {
-            Home::Version(cell) => cell.usage.encryptions(),
-            _ => self.encryptions.fetch_add(1, Ordering::AcqRel) + 1,
+        match self.origin() {
+            Some(cell) => cell.usage.encryptions(),
+            None => self.encryptions.fetch_add(1, Ordering::AcqRel) + 1,
+        }
+    }
+
+    /// Counts encryptions together with the object that it is a copy of.
+    pub fn count_with(&mut self, original: &Object) {
+        self.encryptions = original.encryptions.clone();
+    }
+
+    /// Encryptions with the key so far, and with what is that key too.
+    pub fn encryptions(&self) -> u64 {
+        self.origin()
+            .map_or_else(|| self.encryptions.load(Ordering::Acquire), |cell| cell.usage.encryptions())
+    }
+
+    /// Counts encryptions that it never makes.
+    pub fn spend_encryptions(&self, daemon: &Daemon, count: u64) {
+        match self.origin() {
+            Some(cell) => daemon.spend_encryptions(cell, count),
+            None => drop(self.encryptions.fetch_add(count, Ordering::AcqRel)),
         }
     }
 

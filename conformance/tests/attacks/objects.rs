@@ -149,6 +149,54 @@ fn a19_a_key_makes_no_more_gcm_encryptions_than_its_limit() {
 }
 
 #[test]
+fn a19_copies_of_a_key_make_no_more_gcm_encryptions_than_it_alone() {
+    const LIMIT: usize = 16;
+    let daemon = Daemon::prepare();
+    std::fs::create_dir(daemon.directory()).unwrap();
+    let config = format!("[kms]\nstrict_gcm_encryptions = {LIMIT}\n");
+    std::fs::write(daemon.directory().join("clavigerd.toml"), config).unwrap();
+    daemon.restart();
+    let ring = Ring::create(&daemon, &["--profile", "strict"]);
+    let app = Application::on(&daemon);
+    let session = app.login(&ring);
+    let nonces = std::cell::Cell::new(0u64);
+    let encrypts = |key: u64| {
+        nonces.set(nonces.get() + 1);
+        let gcm = Mechanism::gcm(&[&nonces.get().to_le_bytes()[..], &[0; 4]].concat(), b"", 128);
+        match app.raw.start(Operation::Encrypt, session, Some(&gcm), key) {
+            Ok(()) => app.raw.one_shot(Operation::Encrypt, session, b"data", Room::Bytes(64)).rv == Rv::OK,
+            Err(rv) => {
+                assert_eq!(rv, Rv::KEY_FUNCTION_NOT_PERMITTED);
+                false
+            }
+        }
+    };
+    let copied = |key: u64, on_token: bool| app.raw.copy_object(session, key, &[token(on_token)]).unwrap();
+    for first_on_token in [false, true] {
+        let key = app.aes(session, 32, &[token(first_on_token), label("key")]).unwrap();
+        let mut made = (0..3).filter(|_| encrypts(key)).count();
+        assert_eq!(made, 3);
+        let mut all = vec![key];
+        for on_token in [false, true, false, true] {
+            // Of the first, and of the copy before.
+            all.push(copied(key, on_token));
+            all.push(copied(all[all.len() - 2], on_token));
+        }
+        // A daemon that is killed forgets none of it.
+        if first_on_token {
+            daemon.kill();
+            daemon.restart();
+            all.retain(|key| app.raw.attribute(session, *key, A::TOKEN) == Ok(vec![1]));
+        }
+        for key in all {
+            made += (0..=LIMIT).filter(|_| encrypts(key)).count();
+        }
+        println!("{made} encryptions of {LIMIT} with a key and its eight copies");
+        assert!(made > 3 && made <= LIMIT, "{made}");
+    }
+}
+
+#[test]
 fn a20_wiping_a_token_takes_the_so_and_loses_nothing() {
     let strict = Strict::new();
     let (raw, ring) = (strict.raw(), &strict.setup.ring);

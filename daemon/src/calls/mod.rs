@@ -293,7 +293,8 @@ impl Context<'_> {
         if let Some(permit) = &permit {
             permit.check(self.remembered())?;
         }
-        if let crate::object::Home::Version(cell) = &object.home {
+        // A copy in a session is the version too.
+        if let Some(cell) = object.origin() {
             self.daemon.gate_use(cell, usage, self.application.peer.uid)?;
         }
         let limit = self.daemon.settings.strict_gcm_encryptions;

@@ -8,14 +8,13 @@ use claviger_protocol::call::{
     Found, GetAttributeValue, GetObjectSize, SetAttributeValue,
 };
 use claviger_protocol::frame::MAX_DATA_BYTES;
-use claviger_protocol::object::ObjectClass;
+use claviger_protocol::object::{KeyType, ObjectClass};
 use claviger_protocol::template::{Attribute, AttributeReply, Template, Value};
 use claviger_protocol::{AttributeType, attribute};
 
 use super::{Context, Handle, order};
 use crate::attributes::Attributes;
 use crate::builtin;
-use crate::catalog::VersionCell;
 use crate::crypto::key::Key;
 use crate::error::{Error, Result};
 use crate::kms::objects::Pkcs11Key;
@@ -71,11 +70,11 @@ impl Handle for CopyObject {
             false => None,
         };
         if !built.attributes.is_true(AttributeType::TOKEN) {
-            let origin = object.origin().cloned();
             context.check_may_keep(&session, &built.attributes)?;
-            return Ok(context.keep_in_session(&session, built.attributes, key, origin)?.handle);
+            return Ok(context.keep_in_session(&session, built.attributes, key, Some(&object))?.handle);
         }
         let copy = context.keep_shared(&session, built, key, Origin::Create)?;
+        context.share_encryptions(&object, &copy)?;
         Ok(context.handle(&session, &copy))
     }
 }
@@ -403,17 +402,34 @@ impl Context<'_> {
         check_size(attributes)
     }
 
+    /// One key in two versions has one limit (NIST SP 800-38D, 8.3): an original and its copy on the token get half each of
+    /// the GCM encryptions that `strict` leaves to the original.
+    fn share_encryptions(&self, original: &Object, copy: &Object) -> Result<()> {
+        if original.key_type != Some(KeyType::AES) {
+            return Ok(());
+        }
+        let limit = self.daemon.settings.strict_gcm_encryptions;
+        let left = limit.saturating_sub(original.encryptions());
+        original.spend_encryptions(self.daemon, left - left / 2);
+        copy.spend_encryptions(self.daemon, limit - left / 2);
+        // Not with the next minute: a daemon that is killed before would forget it.
+        self.daemon.flush_usage()
+    }
+
     fn keep_in_session(
         &self,
         session: &Session,
         mut attributes: Attributes,
         key: Option<Arc<Key>>,
-        origin: Option<Arc<VersionCell>>,
+        original: Option<&Object>,
     ) -> Result<Arc<Object>> {
         let uid = crate::kms::rings::new_uid()?;
         attributes.set(AttributeType::UNIQUE_ID, crate::object::HexUid::from(&uid).into());
+        let origin = original.and_then(Object::origin).cloned();
         let home = Home::Session { session: session.handle, slot: session.slot, origin };
-        let object = Arc::new(Object::new(self.daemon.handles.next(), home, attributes, key)?);
+        let mut object = Object::new(self.daemon.handles.next(), home, attributes, key)?;
+        original.iter().for_each(|original| object.count_with(original));
+        let object = Arc::new(object);
         self.application.insert(session.handle, object.clone())?;
         Ok(object)
     }

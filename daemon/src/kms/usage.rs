@@ -102,7 +102,7 @@ impl Usage {
         let mut days = kept.days;
         let mut last = kept.last;
         let time = Time(self.last_time.load(Ordering::Acquire));
-        if self.is_noted.load(Ordering::Acquire) {
+        if self.is_noted.load(Ordering::Acquire) && time.0 != 0 {
             last = Some((time, self.last_uid.load(Ordering::Acquire), self.last_use.load(Ordering::Acquire)));
             for (number, count) in self.counts.iter().enumerate() {
                 let count = count.load(Ordering::Acquire);
@@ -128,8 +128,10 @@ impl Usage {
         let mut kept = lock::lock(&self.kept);
         self.is_noted.store(false, Ordering::Release);
         let time = Time(self.last_time.load(Ordering::Acquire));
-        kept.last =
-            Some((time, self.last_uid.load(Ordering::Acquire), self.last_use.load(Ordering::Acquire)));
+        if time.0 != 0 {
+            kept.last =
+                Some((time, self.last_uid.load(Ordering::Acquire), self.last_use.load(Ordering::Acquire)));
+        }
         let day = kept.days.entry(time.day()).or_default();
         for (number, count) in self.counts.iter().enumerate() {
             let count = count.swap(0, Ordering::AcqRel);
@@ -160,6 +162,20 @@ impl Daemon {
             usage.encryptions.fetch_add(1, Ordering::AcqRel);
         }
         if !usage.is_noted.swap(true, Ordering::AcqRel) {
+            lock::lock(&self.used).push(cell.clone());
+        }
+    }
+
+    /// Counts encryptions of a version that it never makes: they are another's.
+    pub fn spend_encryptions(&self, cell: &Arc<VersionCell>, count: u64) {
+        cell.usage.encryptions.fetch_add(count, Ordering::AcqRel);
+        *lock::lock(&cell.usage.kept)
+            .days
+            .entry(OLDER)
+            .or_default()
+            .entry(Use::Encrypt as u8)
+            .or_default() += count;
+        if !cell.usage.is_noted.swap(true, Ordering::AcqRel) {
             lock::lock(&self.used).push(cell.clone());
         }
     }
