@@ -127,6 +127,36 @@ fn an_application_lives_on_over_a_restart() {
 }
 
 #[test]
+fn a_call_waits_for_a_daemon_that_is_being_started_anew() {
+    let daemon = Daemon::start();
+    let ring = Ring::create(&daemon, &[]);
+    let app = Application::on(&daemon);
+    let session = app.login(&ring);
+    let key = app.aes(session, 16, &on_token("key")).unwrap();
+    for _ in 0..3 {
+        daemon.kill();
+        std::thread::scope(|scope| {
+            let started = scope.spawn(|| {
+                let begin = std::time::Instant::now();
+                daemon.restart();
+                begin.elapsed()
+            });
+            // Neither an error nor a login in between, for all that the application sees.
+            let rv = app.raw.start(Operation::Encrypt, session, Some(&M::AES_ECB.into()), key);
+            let took = started.join().unwrap();
+            // On a machine that is too busy the daemon takes longer than a call may wait.
+            let late = rv == Err(Rv::DEVICE_REMOVED) && took.as_secs_f64() > 1.0;
+            assert!(rv == Ok(()) || late, "{rv:?}, the daemon took {took:?}");
+            if rv == Ok(()) {
+                let output = app.raw.one_shot(Operation::Encrypt, session, &[0; 16], Room::Bytes(16));
+                assert_eq!(output.rv, Rv::OK);
+            }
+        });
+        assert_eq!(app.raw.session_info(session).unwrap().state, 3, "CKS_RW_USER_FUNCTIONS");
+    }
+}
+
+#[test]
 fn a_resume_ticket_is_good_for_its_process_and_its_pin_alone() {
     use claviger_conformance::wire::Wire;
     use claviger_protocol::call;

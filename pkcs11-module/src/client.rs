@@ -2,13 +2,14 @@
 //! calls at the same time, all of one application.
 //!
 //! When the daemon goes away, a call that was sent and not answered is `CKR_DEVICE_ERROR`; the next one looks
-//! for the daemon again and says `CKR_DEVICE_REMOVED` as long as there is none. A daemon that has forgotten the
+//! for the daemon again, for [`RESTART_PATIENCE`] if it has been there before, and says `CKR_DEVICE_REMOVED` when there
+//! is none; later ones look once, until it is back. A daemon that has forgotten the
 //! application makes a new one, and gives it its sessions and logins back by the ticket that
 //! [`Client::keep_resumption`] kept; operations in the middle and session objects are gone.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use claviger_protocol::call::{
     Call, CreateObject, DeriveKey, Finalize, GenerateKey, GenerateKeyPair, GetResumption, Output, Resume,
@@ -28,6 +29,10 @@ use crate::socket::{Address, Socket, SocketTable};
 const REPLY_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a reply may take that waits for prime numbers.
 const MAKE_TIMEOUT: Duration = Duration::from_secs(120);
+/// How long calls wait for a daemon that was there, from when the first of them misses it: it may be starting anew.
+const RESTART_PATIENCE: Duration = Duration::from_secs(2);
+/// Pause between two looks for it.
+const RESTART_STEP: Duration = Duration::from_millis(20);
 /// How long `C_Finalize` waits for the daemon to say that it has heard.
 const FINALIZE_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -55,6 +60,14 @@ pub struct Client {
     pub cache: Cache,
     /// Brings sessions and logins back when the daemon has been started anew.
     resumption: Mutex<Option<Bytes>>,
+    /// A daemon has been there, and since when none is.
+    presence: Mutex<Presence>,
+}
+
+#[derive(Default)]
+struct Presence {
+    met: bool,
+    missed_since: Option<Instant>,
 }
 
 impl Client {
@@ -69,6 +82,7 @@ impl Client {
             closed: AtomicBool::new(false),
             cache: Cache::default(),
             resumption: Mutex::default(),
+            presence: Mutex::default(),
         }
     }
 
@@ -275,8 +289,32 @@ impl Client {
         }
     }
 
-    /// A new connection of this application, which a daemon that does not know it makes anew.
+    /// A new connection of this application; waits a little for a daemon that was there before.
     fn connect(&self) -> Result<Connection> {
+        loop {
+            let connected = self.connect_now();
+            let mut presence = lock(&self.presence);
+            match &connected {
+                Err(Rv::DEVICE_REMOVED) if presence.met => {
+                    let since = *presence.missed_since.get_or_insert_with(Instant::now);
+                    drop(presence);
+                    if since.elapsed() >= RESTART_PATIENCE {
+                        return connected;
+                    }
+                    // No lock is held: `close` comes through.
+                    std::thread::sleep(RESTART_STEP);
+                }
+                Ok(_) => {
+                    *presence = Presence { met: true, missed_since: None };
+                    return connected;
+                }
+                Err(_) => return connected,
+            }
+        }
+    }
+
+    /// A new connection of this application, which a daemon that does not know it makes anew.
+    fn connect_now(&self) -> Result<Connection> {
         if self.is_closed() {
             return Err(Rv::CRYPTOKI_NOT_INITIALIZED);
         }
