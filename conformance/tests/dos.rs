@@ -1,6 +1,7 @@
 //! Hostile clients beside an honest one: dribbled frames, sessions and handles to exhaustion, frames that are too
 //! long. The honest one works all the time, and what the hostile ones took comes back.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use claviger_conformance::prelude::*;
@@ -11,6 +12,10 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Memory that a daemon may keep more than at first, in KiB: heaps of threads that the allocator reuses.
 const KEPT_KIB: u64 = 64 << 10;
 const DRIBBLERS: usize = 500;
+/// Between two bytes of all dribbling connections together.
+const DRIBBLE_PAUSE: Duration = Duration::from_millis(1);
+/// Signatures of the honest client that are timed.
+const SIGNATURES: usize = 3000;
 
 fn descriptors(daemon: &Daemon) -> usize {
     std::fs::read_dir(format!("/proc/{}/fd", daemon.pid())).unwrap().count()
@@ -41,10 +46,16 @@ impl Honest {
         Honest { app, session, key }
     }
 
-    /// Signs some times; gives the 99th percentile of the time that it took, which is only shown.
+    /// Signs some times.
     #[track_caller]
-    fn works(&self) -> Duration {
-        let mut times: Vec<Duration> = (0..200)
+    fn works(&self) {
+        self.signs(200);
+    }
+
+    /// Signs so many times; gives the 99th percentile of the time that it took, which is only shown.
+    #[track_caller]
+    fn signs(&self, times: usize) -> Duration {
+        let mut times: Vec<Duration> = (0..times)
             .map(|_| {
                 let begin = Instant::now();
                 let raw = &self.app.raw;
@@ -94,7 +105,7 @@ fn dribbling_connections_hold_nobody_up() {
     let daemon = roomy();
     let honest = Honest::new(&daemon);
     honest.works();
-    let (before, idle) = (used(&daemon), honest.works());
+    let (before, idle) = (used(&daemon), honest.signs(SIGNATURES));
     // Half a greeting, or half a request after one.
     let mut dribblers: Vec<Wire> = (0..DRIBBLERS)
         .map(|i| match i % 2 {
@@ -102,17 +113,35 @@ fn dribbling_connections_hold_nobody_up() {
             _ => Wire::greet(&daemon.pkcs11_socket(), None).0,
         })
         .collect();
-    let mut worst = Duration::ZERO;
-    for byte in [64u8, 0, 0] {
-        for wire in &mut dribblers {
-            wire.send_unframed(&[byte]);
-        }
-        worst = worst.max(honest.works());
-    }
+    // One byte after the other, each on its connection, as long as the honest one works; no frame gets whole.
+    let done = AtomicBool::new(false);
+    let (beside, sent) = std::thread::scope(|scope| {
+        let dribble = scope.spawn(|| {
+            let mut sent = 0usize;
+            while !done.load(Ordering::Acquire) {
+                let byte = [64u8, 0, 0, 0][(sent / DRIBBLERS).min(3)];
+                if sent < 40 * DRIBBLERS {
+                    dribblers[sent % DRIBBLERS].send_unframed(&[byte]);
+                    sent += 1;
+                }
+                std::thread::sleep(DRIBBLE_PAUSE);
+            }
+            sent
+        });
+        let beside = honest.signs(SIGNATURES);
+        done.store(true, Ordering::Release);
+        (beside, dribble.join().unwrap())
+    });
     assert!(descriptors(&daemon) > before.0 + DRIBBLERS, "they are all in");
+    // And all at once.
+    dribblers.iter_mut().for_each(|wire| wire.send_unframed(&[0]));
+    let burst = honest.signs(200);
+    let ratio = |other: Duration| other.as_secs_f64() / idle.as_secs_f64();
     println!(
-        "{DRIBBLERS} dribbling connections: p99 of an honest signature {idle:?} then {worst:?}, ratio {:.2}",
-        worst.as_secs_f64() / idle.as_secs_f64()
+        "{DRIBBLERS} dribbling connections, {sent} bytes: p99 of {SIGNATURES} honest signatures {idle:?} alone, {beside:?} beside \
+         them, ratio {:.2}; of 200 while all of them send at once {burst:?}, ratio {:.2}",
+        ratio(beside),
+        ratio(burst)
     );
     // The daemon hangs up on those who do not finish.
     let hung_up = dribblers.iter_mut().filter_map(|wire| wire.hung_up().then_some(())).count();

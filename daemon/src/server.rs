@@ -12,7 +12,7 @@ use std::os::unix::net::UnixListener as StdListener;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::socket::{getsockopt, sockopt};
 use tokio::net::UnixListener;
@@ -31,6 +31,8 @@ const STACK_BYTES: usize = 512 << 10;
 const TIMER: Duration = Duration::from_secs(60);
 /// Pause after a connection that could not be served: without descriptors, accepting fails at once again.
 const REFUSAL_PAUSE: Duration = Duration::from_millis(50);
+/// How often the log says that connections are refused.
+const REFUSAL_WARNINGS: Duration = Duration::from_secs(1);
 /// How long calls may still run after the order to stop.
 const STOP_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -123,7 +125,7 @@ impl Connections {
         let mut open = lock::lock(&self.open);
         let of_uid = open.streams.values().filter(|(other, _)| *other == uid).count();
         if open.streams.len() >= config.max_connections || of_uid >= config.max_connections_per_uid {
-            return Err(io::Error::other("too many connections"));
+            return Err(io::Error::new(io::ErrorKind::QuotaExceeded, "too many connections"));
         }
         open.last_id += 1;
         let id = open.last_id;
@@ -250,10 +252,19 @@ fn serve(
     })
 }
 
-/// Says that a connection is refused, and gives whatever is exhausted a moment to come back.
+/// Says that a connection is refused, at most once a second: whoever is over his limit could fill the log. What the
+/// system has no more of gets a moment to come back; a limit of ours is no reason to let others wait.
 async fn refused(served: io::Result<()>, door: Door) {
-    if let Err(error) = served {
-        warn!(%error, ?door, "a connection is refused");
+    static TOLD: Mutex<Option<Instant>> = Mutex::new(None);
+    let Err(error) = served else { return };
+    {
+        let mut told = lock::lock(&TOLD);
+        if told.is_none_or(|told| told.elapsed() >= REFUSAL_WARNINGS) {
+            warn!(%error, ?door, "a connection is refused");
+            *told = Some(Instant::now());
+        }
+    }
+    if error.kind() != io::ErrorKind::QuotaExceeded {
         tokio::time::sleep(REFUSAL_PAUSE).await;
     }
 }
