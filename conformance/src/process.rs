@@ -237,3 +237,42 @@ pub fn as_user<T: Send>(uid: u32, gid: u32, action: impl FnOnce() -> T + Send) -
         thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })
 }
+
+/// Runs `action` while signals interrupt whatever system call its thread is in: SIGUSR1 about every 100 microseconds,
+/// with a handler that does nothing and does not have calls restarted. Gives how many came.
+pub fn interrupted(action: impl FnOnce()) -> u64 {
+    use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+    static CAME: AtomicU64 = AtomicU64::new(0);
+    extern "C" fn count(_: libc::c_int) {
+        CAME.fetch_add(1, Ordering::Relaxed);
+    }
+    let handler: extern "C" fn(libc::c_int) = count;
+    // SAFETY: the handler only adds to an atomic; the structure is zeroed, which is no flag and an empty mask; the old
+    // action is put back below.
+    let old = unsafe {
+        let mut new: libc::sigaction = std::mem::zeroed();
+        new.sa_sigaction = handler as usize;
+        let mut old = std::mem::zeroed();
+        assert_eq!(libc::sigaction(libc::SIGUSR1, &new, &mut old), 0);
+        old
+    };
+    // SAFETY: asks for the caller's own id.
+    let thread = unsafe { libc::pthread_self() };
+    let (before, done) = (CAME.load(Ordering::Relaxed), AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        let sender = scope.spawn(|| {
+            while !done.load(Ordering::Acquire) {
+                // SAFETY: the thread lives until this one is joined.
+                unsafe { libc::pthread_kill(thread, libc::SIGUSR1) };
+                std::thread::sleep(std::time::Duration::from_micros(100));
+            }
+        });
+        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(action));
+        done.store(true, Ordering::Release);
+        sender.join().expect("the thread that sends signals");
+        outcome.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+    });
+    // SAFETY: puts back what was there.
+    unsafe { libc::sigaction(libc::SIGUSR1, &old, std::ptr::null_mut()) };
+    CAME.load(Ordering::Relaxed) - before
+}
