@@ -18,7 +18,7 @@ RELEASE_FLAGS := --release --locked
 # valgrind counts instructions.
 PACKAGES := gcc libc6-dev make perl opensc openssl libengine-pkcs11-openssl softhsm2 valgrind
 
-.PHONY: build demo test soak fuzz walk deny hardening interop bench bench-quick instructions lint install deps help clean
+.PHONY: build demo test soak fuzz timing deny hardening interop bench bench-quick instructions lint install deps help clean
 
 build: deps ## build the daemon, the CLI and the module (default)
 	$(CARGO) build $(RELEASE_FLAGS) --workspace
@@ -40,15 +40,21 @@ soak: build ## random calls over the C ABI and everything that can befall the st
 	  $(CARGO) test $(RELEASE_FLAGS) --workspace --test random_calls -- --nocapture
 	CLAVIGER_LOAD_KEYS=$${CLAVIGER_LOAD_KEYS:-100000} CLAVIGER_LOAD_DUE=$${CLAVIGER_LOAD_DUE:-10000} \
 	  $(CARGO) test $(RELEASE_FLAGS) --workspace --test load -- --nocapture --test-threads=1
+	$(CARGO) test $(RELEASE_FLAGS) --workspace --lib secure_heap -- --nocapture --ignored
+	CLAVIGER_KILLS=$${CLAVIGER_KILLS:-200} \
+	  $(CARGO) test $(RELEASE_FLAGS) --workspace --test access -- --nocapture killing_the_daemon
+	CLAVIGER_WALKS=$${CLAVIGER_WALKS:-1000000} $(CARGO) test $(RELEASE_FLAGS) --workspace --test attacks -- --nocapture walk
 	CLAVIGER_MODEL_CASES=$${CLAVIGER_MODEL_CASES:-1000} CLAVIGER_AUDIT_RECORDS=$${CLAVIGER_AUDIT_RECORDS:-1000000} \
 	  $(CARGO) test $(RELEASE_FLAGS) --workspace --lib -- --nocapture model_tests a_long_log_is_searched
 
 # Ends by itself; CLAVIGER_FUZZ_RUNS sets how many runs each target has.
-fuzz: build ## 2,000,000 mutated inputs for each fuzz target (an hour)
+fuzz: build ## 2,000,000 mutated inputs for each fuzz target (half an hour)
+	CLAVIGER_FUZZ_RUNS=$${CLAVIGER_FUZZ_RUNS:-2000000} $(CARGO) test $(RELEASE_FLAGS) --workspace --lib -- fuzz --nocapture --test-threads=2
 	CLAVIGER_FUZZ_RUNS=$${CLAVIGER_FUZZ_RUNS:-2000000} $(CARGO) test $(RELEASE_FLAGS) --workspace --test fuzz -- --nocapture --test-threads=2
 
-walk: build ## a million sequences of the attacker who tries calls at random (hours)
-	CLAVIGER_WALKS=$${CLAVIGER_WALKS:-1000000} $(CARGO) test $(RELEASE_FLAGS) --workspace --test attacks -- --nocapture walk
+# CLAVIGER_TIMING_SAMPLES sets how many of each class. On a machine that does other things |t| says little.
+timing: build ## does the time of a refusal tell why? 100,000 samples of each class, effect sizes (ten minutes of one core)
+	$(CARGO) test $(RELEASE_FLAGS) --workspace --lib -- timing_tests --ignored --nocapture --test-threads=1
 
 deny: ## licences, bans, sources and advisories of the crates
 	CARGO=$(CARGO) conformance/deny.sh
