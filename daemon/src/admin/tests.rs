@@ -69,8 +69,8 @@ fn a_ring_is_shown_with_its_token() {
     let arguments = [
         ("name", "r"),
         ("token-label", "My token"),
-        ("so-pin-file", "12345678"),
-        ("user-pin-file", "123456"),
+        ("so-pin-file", "27182818"),
+        ("user-pin-file", "161803"),
         ("profile", "strict"),
         ("p11-destroy", "deny"),
     ];
