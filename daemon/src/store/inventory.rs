@@ -88,6 +88,14 @@ pub(super) fn read(path: &Path) -> Result<BTreeMap<RecordKey, u64>> {
     Ok(places)
 }
 
+/// As [`read`], for naming what is missing: where the names cannot be read, the faults are told without.
+pub(super) fn names(path: &Path) -> BTreeMap<RecordKey, u64> {
+    read(path).unwrap_or_else(|error| {
+        tracing::warn!(%error, "what is missing cannot be named");
+        BTreeMap::new()
+    })
+}
+
 fn entry(output: &mut Vec<u8>, kind: u8, version: u64, place: &RecordKey) {
     let place = place.to_bytes();
     output.push(kind);

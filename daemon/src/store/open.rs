@@ -110,9 +110,8 @@ fn open_with(dir: &Path, root: &RootKey, lock: DirectoryLock, keyring: Keyring) 
     let survey = parts.survey()?;
     match (parts.anchor(), &format) {
         (Ok(Some(anchor)), _) => {
-            let known = inventory::read(&parts.anchoring.inventory)?;
             let state = survey
-                .judge(&anchor, parts.generation(), &known)
+                .judge(&anchor, parts.generation(), || inventory::names(&parts.anchoring.inventory))
                 .map_err(|findings| Error::NotWhole(Box::new(findings)))?;
             parts.adopt(Some(anchor), &state, survey)?;
         }
@@ -151,8 +150,7 @@ pub fn verify(dir: &Path, root: &RootKey) -> Result<Findings> {
     let survey = parts.survey()?;
     let anchor =
         parts.anchor()?.ok_or_else(|| Error::AnchorMissing { path: parts.anchoring.anchor.clone() })?;
-    let known = inventory::read(&parts.anchoring.inventory)?;
-    Ok(match survey.judge(&anchor, parts.generation(), &known) {
+    Ok(match survey.judge(&anchor, parts.generation(), || inventory::names(&parts.anchoring.inventory)) {
         Ok(state) => Findings {
             tally: survey.tally,
             reached: state.revision,
@@ -176,8 +174,9 @@ pub fn recover(dir: &Path, root: &RootKey) -> Result<Findings> {
     let survey = parts.survey()?;
     // A damaged anchor, or one of another store, counts as none here: that is what is being accepted.
     let anchor = parts.anchor().ok().flatten().unwrap_or_default();
-    let known = inventory::read(&parts.anchoring.inventory)?;
-    let Err(findings) = survey.judge(&anchor, parts.generation(), &known) else {
+    let Err(findings) =
+        survey.judge(&anchor, parts.generation(), || inventory::names(&parts.anchoring.inventory))
+    else {
         return Ok(Findings { tally: survey.tally, ..Findings::default() });
     };
     if let Some(Fault::Unreadable { what }) =

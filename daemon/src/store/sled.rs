@@ -510,7 +510,7 @@ impl Store for SledStore {
         };
         let generation = sealer.keyring().generation();
         let survey = Survey::of(self, &self.anchoring.key, Some(sealer))?;
-        let judged = survey.judge(&anchored, generation, &BTreeMap::new());
+        let judged = survey.judge(&anchored, generation, BTreeMap::new);
         drop(writer);
         Ok(judged.map_or_else(
             |findings| findings,

@@ -38,9 +38,10 @@ pub(super) fn on_disk_with(dir: &Path, disk: Disk) -> Result<SledStore> {
     let anchor = Anchor::open(&anchoring.anchor, anchoring.key.clone())?;
     let anchored = anchor.map(|anchor| anchor.anchored().clone());
     let survey = Survey::of(&store, &anchoring.key, None)?;
-    let known = inventory::read(&anchoring.inventory)?;
     let state = survey
-        .judge(&anchored.clone().unwrap_or_else(Anchored::default), 0, &known)
+        .judge(&anchored.clone().unwrap_or_else(Anchored::default), 0, || {
+            inventory::names(&anchoring.inventory)
+        })
         .map_err(|findings| Error::NotWhole(Box::new(findings)))?;
     store.adopt(anchored, &state, 0, survey.places.into_iter())?;
     Ok(store)

@@ -296,7 +296,7 @@ impl Survey {
         &self,
         anchor: &Anchored,
         keyring: u64,
-        known: &BTreeMap<RecordKey, u64>,
+        known: impl FnOnce() -> BTreeMap<RecordKey, u64>,
     ) -> std::result::Result<State, Findings> {
         let mut faults = self.faults.clone();
         let acknowledged = anchor.state.revision;
@@ -340,7 +340,7 @@ impl Survey {
         if faults.is_empty() {
             return Ok(state.clone());
         }
-        faults.extend(self.differences(known));
+        faults.extend(self.differences(&known()));
         Err(Findings { tally: self.tally.clone(), reached: state.revision, acknowledged, faults })
     }
 
