@@ -19,6 +19,7 @@ use crate::access::resume;
 use crate::error::{Error, Result};
 use crate::kms::time::Time;
 use crate::lock;
+use crate::map::Map;
 use crate::object::{Home, Object};
 use crate::server::Peer;
 use crate::session::Session;
@@ -125,11 +126,11 @@ pub struct Application {
     ended: AtomicBool,
     /// It has gone on from a daemon before this one, which took its operations with it; nobody has missed one yet.
     resumed: AtomicBool,
-    sessions: RwLock<HashMap<u64, (Arc<Session>, Share)>>,
-    logins: RwLock<HashMap<u64, User>>,
+    sessions: RwLock<Map<u64, (Arc<Session>, Share)>>,
+    logins: RwLock<Map<u64, User>>,
     /// How often `C_Logout` was called, by slot.
-    logouts: RwLock<HashMap<u64, u64>>,
-    objects: RwLock<HashMap<u64, (Arc<Object>, Share)>>,
+    logouts: RwLock<Map<u64, u64>>,
+    objects: RwLock<Map<u64, (Arc<Object>, Share)>>,
     limits: Limits,
     tally: Arc<Tally>,
     /// What tells its process from all others, once somebody has asked.
@@ -396,7 +397,7 @@ impl Application {
     }
 
     /// The caller holds the logins' lock, which comes before the sessions'.
-    fn check_login(&self, logins: &HashMap<u64, User>, slot: u64, user: User) -> Result<()> {
+    fn check_login(&self, logins: &Map<u64, User>, slot: u64, user: User) -> Result<()> {
         match logins.get(&slot) {
             Some(other) if *other == user => return Err(Error::UserAlreadyLoggedIn),
             Some(_) => return Err(Error::UserAnotherAlreadyLoggedIn),

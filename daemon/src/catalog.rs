@@ -15,6 +15,7 @@ use crate::kms::state::{VersionState, effective_state, expired_state};
 use crate::kms::time::Time;
 use crate::kms::usage::Usage;
 use crate::lock;
+use crate::map::Map;
 use crate::token::Token;
 
 /// The catalog.
@@ -43,7 +44,7 @@ struct State {
     counters: Counters,
     tokens: BTreeMap<u64, Arc<Token>>,
     rings: BTreeMap<RingName, Arc<Token>>,
-    keys: HashMap<Uid, Arc<KeyCell>>,
+    keys: Map<Uid, Arc<KeyCell>>,
     key_ids: BTreeMap<(Uid, String), Arc<KeyCell>>,
     jobs: BTreeMap<(Uid, String), Arc<ImportJob>>,
     /// Versions that are scheduled for destruction, by uid; and their uids by name and by the handles of their objects.

@@ -42,6 +42,7 @@ pub mod handle;
 mod inside;
 pub mod kms;
 pub mod lock;
+pub mod map;
 pub mod object;
 pub mod operation;
 pub mod process;

@@ -1,7 +1,6 @@
 //! Permits of PKCS#11 applications: decisions that are remembered as long as nothing has changed, so that signing
 //! does not read policies.
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -17,6 +16,7 @@ use crate::kms::algorithm::Purpose;
 use crate::kms::record::Uid;
 use crate::kms::time::Time;
 use crate::lock;
+use crate::map::Map;
 use crate::token::Token;
 
 /// Decisions that one application remembers; beyond, it starts anew.
@@ -27,7 +27,7 @@ type Subject = (Uid, &'static str, Option<User>, bool);
 
 /// Decisions that an application remembers.
 #[derive(Default)]
-pub struct Remembered(Mutex<(u64, HashMap<Subject, bool>)>);
+pub struct Remembered(Mutex<(u64, Map<Subject, bool>)>);
 
 /// Somebody's wish to do something on a token, through PKCS#11.
 pub struct Permit {
@@ -108,7 +108,7 @@ impl Permit {
             if let Some(Remembered(remembered)) = remembered {
                 let mut remembered = lock::lock(remembered);
                 if remembered.0 != generation || remembered.1.len() >= MAX_REMEMBERED {
-                    *remembered = (generation, HashMap::new());
+                    *remembered = (generation, Map::default());
                 }
                 remembered.1.insert(subject, allowed);
             }
