@@ -75,6 +75,33 @@ fn system_calls_are_filtered_and_memory_is_locked() {
 }
 
 #[test]
+fn more_keys_than_the_memory_for_private_keys_holds_are_used_in_turn() {
+    // 16 KiB, of which each of the keys takes 32 bytes once it was used.
+    const KEYS: usize = 600;
+    let place = Daemon::prepare();
+    place.launch(configured(&configuration(&place, "allow_root = true\nsecure_heap_bytes = 16384"))).unwrap();
+    let ring = Ring::create(&place, &[]);
+    let app = Application::on(&place);
+    let session = app.login(&ring);
+    let keys: Vec<u64> = std::thread::scope(|scope| {
+        let make = || {
+            let session = app.open(&ring);
+            let key = |_| app.ec(session, curve::P256, &on_token("one of many")).unwrap().1;
+            (0..KEYS / 4).map(key).collect::<Vec<_>>()
+        };
+        let makers: Vec<_> = (0..4).map(|_| scope.spawn(make)).collect();
+        makers.into_iter().flat_map(|maker| maker.join().unwrap()).collect()
+    });
+    assert_eq!(keys.len(), KEYS);
+    for _ in 0..2 {
+        for key in &keys {
+            app.raw.start(Operation::Sign, session, Some(&M::ECDSA.into()), *key).unwrap();
+            assert_eq!(app.raw.one_shot(Operation::Sign, session, &[7; 32], Room::Bytes(64)).rv, Rv::OK);
+        }
+    }
+}
+
+#[test]
 fn root_is_refused_without_leave_and_an_unknown_user_too() {
     if !process::is_root() {
         return println!("only root can be refused; nothing is tested");

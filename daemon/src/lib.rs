@@ -41,6 +41,7 @@ pub mod handle;
 #[cfg(test)]
 mod inside;
 pub mod kms;
+pub mod live_keys;
 pub mod lock;
 pub mod map;
 pub mod object;

@@ -17,6 +17,7 @@ use crate::error::{Error, Result};
 use crate::kms::record::Uid;
 use crate::kms::state::VersionState;
 use crate::kms::time::Time;
+use crate::live_keys::{LIVE_KEYS, LiveKey};
 use crate::lock;
 use crate::store::Records;
 use crate::token::Token;
@@ -36,8 +37,8 @@ pub struct Object {
     attributes: RwLock<Arc<Attributes>>,
     /// Encryptions with a key that has no version to count them, and with its copies.
     encryptions: Arc<AtomicU64>,
-    /// The live key, parsed once.
-    key: OnceLock<Arc<Key>>,
+    /// The live key, once it was used.
+    key: OnceLock<Arc<LiveKey>>,
 }
 
 /// Where an object lives, and so when it dies.
@@ -68,7 +69,7 @@ impl Object {
         let class = attributes.class().ok_or(Error::TemplateIncomplete)?;
         let cell = OnceLock::new();
         if let Some(key) = key {
-            let _ = cell.set(key);
+            let _ = cell.set(Arc::new(LiveKey::lasting(key)));
         }
         Ok(Object {
             handle,
@@ -221,25 +222,25 @@ impl Object {
         }
     }
 
-    /// The live key. The first use of a token key reads its material from the store.
+    /// The live key. The first use of a token key, and the first after others took its place, reads its material from
+    /// the store.
     ///
     /// # Errors
     /// What the store says; `KeyHandleInvalid` for objects that hold no key.
     pub fn key(&self, records: &Records) -> Result<Arc<Key>> {
-        if let Some(key) = self.key.get() {
-            return Ok(key.clone());
-        }
+        LIVE_KEYS.get(self.key.get_or_init(Arc::default), || self.load_key(records))
+    }
+
+    fn load_key(&self, records: &Records) -> Result<Key> {
         let key_type = self.key_type.ok_or(Error::KeyHandleInvalid)?;
-        let key = if self.class == ObjectClass::PUBLIC_KEY {
+        if self.class == ObjectClass::PUBLIC_KEY {
             let attributes = self.attributes();
             let info = attributes.bytes(AttributeType::PUBLIC_KEY_INFO);
-            Key::from_material(self.class, key_type, info)?
-        } else {
-            let Home::Version(cell) = &self.home else { return Err(Error::KeyHandleInvalid) };
-            let material = records.material(&cell.uid)?.ok_or(Error::KeyHandleInvalid)?;
-            Key::from_material(self.class, key_type, &material)?
-        };
-        Ok(self.key.get_or_init(|| Arc::new(key)).clone())
+            return Key::from_material(self.class, key_type, info);
+        }
+        let Home::Version(cell) = &self.home else { return Err(Error::KeyHandleInvalid) };
+        let material = records.material(&cell.uid)?.ok_or(Error::KeyHandleInvalid)?;
+        Key::from_material(self.class, key_type, &material)
     }
 
     /// One attribute as `C_GetAttributeValue` answers it.

@@ -12,6 +12,8 @@ use nix::sys::stat::{Mode, umask};
 use serde::Deserialize;
 use tracing::{debug, warn};
 
+use crate::live_keys::LIVE_KEYS;
+
 /// Allocations from this size on, in bytes, have a mapping of their own, which goes back to the system when it
 /// is freed. Left to itself, glibc raises the limit above the 19 MiB that checking a PIN takes, and every thread's
 /// heap then keeps as much for ever.
@@ -89,6 +91,7 @@ pub fn lock_memory(settings: &Hardening) -> Result<(), String> {
     if settings.secure_heap_bytes == 0 {
         return Ok(());
     }
+    LIVE_KEYS.fit(settings.secure_heap_bytes);
     match crate::crypto::secure_heap(settings.secure_heap_bytes) {
         SecureHeap::Locked => Ok(()),
         SecureHeap::Unlocked => required("the memory for private keys cannot be locked".to_owned()),
@@ -96,6 +99,16 @@ pub fn lock_memory(settings: &Hardening) -> Result<(), String> {
             "no memory for private keys is to be had: secure_heap_bytes = {} must be a power of two",
             settings.secure_heap_bytes
         )),
+    }
+}
+
+/// Gives memory back to the system that was used once, for the start with many records.
+#[allow(unsafe_code, reason = "glibc's allocator has no safe face")]
+pub fn trim_memory() {
+    // SAFETY: takes a number; locks the allocator as any allocation does.
+    #[cfg(target_env = "gnu")]
+    unsafe {
+        libc::malloc_trim(0);
     }
 }
 
