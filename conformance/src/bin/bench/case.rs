@@ -29,6 +29,8 @@ pub enum Work {
     Find(usize),
     /// A search that finds nothing.
     FindNothing(usize),
+    /// An ECDSA signature on P-256 in a token of so many objects.
+    P256Among(usize),
     /// A key pair on P-256 that stays in the token.
     KeyPair,
     /// An AES key that stays in the token.
@@ -106,8 +108,14 @@ pub const CASES: &[Case] = &[
     case("token", "GetAttributeValue", Work::Attributes, BOTH, NONE, [Some(1.6), Some(4.0)]),
     case("token", "Find in 10", Work::Find(10), ONE, NONE, NONE),
     case("token", "Find in 1,000", Work::Find(1000), ONE, NONE, [Some(400.0), None]),
+    case("token", "Find in 10,000", Work::Find(10_000), ONE, NONE, NONE),
     case("token", "Find in 100,000", Work::Find(100_000), ONE, NONE, NONE),
+    case("token", "Find nothing in 10", Work::FindNothing(10), ONE, NONE, NONE),
     case("token", "Find nothing in 100,000", Work::FindNothing(100_000), ONE, NONE, NONE),
+    case("token", "ECDSA P-256 among 10", Work::P256Among(10), ONE, NONE, NONE),
+    case("token", "ECDSA P-256 among 1,000", Work::P256Among(1000), ONE, NONE, NONE),
+    case("token", "ECDSA P-256 among 10,000", Work::P256Among(10_000), ONE, NONE, NONE),
+    case("token", "ECDSA P-256 among 100,000", Work::P256Among(100_000), ONE, NONE, NONE),
     case("token", "Open and close a session", Work::Session, ONE, NONE, NONE),
     case("keys", "P-256 pair on the token", Work::KeyPair, BOTH, NONE, [Some(25.0), None]),
     case("keys", "AES key on the token", Work::AesKey, BOTH, NONE, [Some(15.0), None]),
@@ -132,7 +140,7 @@ impl Work {
             Work::RsaPkcs(_) => M::RSA_PKCS.into(),
             // CKG_MGF1_SHA256.
             Work::RsaPss => Mechanism::pss(M::RSA_PKCS_PSS, M::SHA256, 2, 32),
-            Work::P256 => M::ECDSA.into(),
+            Work::P256 | Work::P256Among(_) => M::ECDSA.into(),
             Work::Ed25519 => M::EDDSA.into(),
             _ => M::SHA256_HMAC.into(),
         }
@@ -141,9 +149,22 @@ impl Work {
     /// How many objects the token must have.
     pub fn objects(self) -> usize {
         match self {
-            Work::Find(objects) | Work::FindNothing(objects) => objects,
+            Work::Find(objects) | Work::FindNothing(objects) | Work::P256Among(objects) => objects,
             _ => 0,
         }
+    }
+}
+
+impl Case {
+    /// The same among the fewest objects, with which growth is compared.
+    pub fn among_few(&self) -> Option<Work> {
+        match self.work {
+            Work::Find(_) => Some(Work::Find(10)),
+            Work::FindNothing(_) => Some(Work::FindNothing(10)),
+            Work::P256Among(_) => Some(Work::P256Among(10)),
+            _ => None,
+        }
+        .filter(|few| *few != self.work)
     }
 }
 

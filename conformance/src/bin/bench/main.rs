@@ -118,7 +118,7 @@ fn setting<T: std::str::FromStr>(name: &str, default: T) -> T {
 /// Pins this process and a peer's to these processors. Where that is forbidden the figures are unpinned.
 fn pin(peer: &dyn Peer, work: Work, processors: &[usize]) -> bool {
     let mut all = [vec![std::process::id()], peer.processes()].concat();
-    if work.objects() >= 100_000 {
+    if work.objects() > token::MOST_ELSEWHERE {
         all.push(token::large_daemon().pid());
     }
     all.into_iter().all(|pid| process::pin(pid, processors).is_ok())
@@ -141,7 +141,7 @@ fn load() -> f64 {
 fn sample(peer: &dyn Peer, work: Work, threads: usize, duration: Duration) -> Option<Sample> {
     let prepared = peer.prepare(work)?;
     let mut processes = [vec![std::process::id()], peer.processes()].concat();
-    if work.objects() >= 100_000 {
+    if work.objects() > token::MOST_ELSEWHERE {
         processes.push(token::large_daemon().pid());
     }
     let used = || processes.iter().map(|pid| process::processor_seconds(*pid)).sum::<f64>();
@@ -243,11 +243,31 @@ fn report(
             table(title, peers, &rows);
         }
     }
+    growth(rows);
     if load > 0.5 {
         println!(
             "\nOther work runs on this machine: whoever has more threads gets more of it, so that of the rates"
         );
         println!("with 8 threads little is to be read. The processor times hold.");
+    }
+}
+
+/// What the same costs Claviger among more objects, as a multiple of what it costs among few.
+fn growth(rows: &[Row]) {
+    let cost = |row: &Row| median(row.samples[0].iter().map(|sample| sample.micros).collect());
+    let mut lines = Vec::new();
+    for row in rows.iter().filter(|row| !row.samples[0].is_empty()) {
+        let few = row
+            .case
+            .among_few()
+            .and_then(|few| rows.iter().find(|other| other.case.work == few && !other.samples[0].is_empty()));
+        if let Some(few) = few {
+            lines.push(format!("| {} | {:.2} |", row.case.name, cost(row) / cost(few)));
+        }
+    }
+    if !lines.is_empty() {
+        println!("\n| Processor time, as a multiple of the same among 10 | at most 1.3 |\n|---|---|");
+        lines.iter().for_each(|line| println!("{line}"));
     }
 }
 

@@ -20,7 +20,7 @@ const SOFTHSM2: [&str; 3] = [
     "/usr/lib64/pkcs11/libsofthsm2.so",
 ];
 /// More objects than this are left to tokens that are filled quickly.
-const MOST_ELSEWHERE: usize = 1000;
+pub const MOST_ELSEWHERE: usize = 1000;
 
 /// See [the file](self).
 pub struct Token {
@@ -130,7 +130,9 @@ impl Token {
         let key = match work {
             Work::RsaPkcs(size) => self.pair(self.session, M::RSA_PKCS_KEY_PAIR_GEN, bits(size)),
             Work::RsaPss => self.pair(self.session, M::RSA_PKCS_KEY_PAIR_GEN, bits(2048)),
-            Work::P256 => self.pair(self.session, M::EC_KEY_PAIR_GEN, bytes(A::EC_PARAMS, curve::P256)),
+            Work::P256 | Work::P256Among(_) => {
+                self.pair(self.session, M::EC_KEY_PAIR_GEN, bytes(A::EC_PARAMS, curve::P256))
+            }
             Work::Ed25519 => {
                 self.pair(self.session, M::EC_EDWARDS_KEY_PAIR_GEN, bytes(A::EC_PARAMS, curve::ED25519))
             }
@@ -252,7 +254,8 @@ impl Peer for Token {
     }
 
     fn prepare(&self, work: Work) -> Option<Prepare<'_>> {
-        let (key, data, mechanism) = (self.key(work), work.data(), work.mechanism());
+        let own_key = if matches!(work, Work::P256Among(_)) { 0 } else { self.key(work) };
+        let (key, data, mechanism) = (own_key, work.data(), work.mechanism());
         let no_key = key == 0;
         match work {
             Work::RsaPkcs(_) | Work::RsaPss | Work::P256 | Work::Ed25519 | Work::Hmac => {
@@ -305,6 +308,7 @@ impl Peer for Token {
                     })
                 }))
             }
+            Work::P256Among(objects) => self.with_objects(objects)?.prepare(Work::P256),
             Work::KeyPair => Some(Box::new(move || {
                 let mut made = Made { token: self, session: self.open(), handles: Vec::new() };
                 Box::new(move || {
