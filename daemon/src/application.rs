@@ -41,6 +41,8 @@ pub struct Limits {
     pub session_objects_per_uid: u64,
     /// What a user's session objects may take together, in bytes.
     pub session_object_bytes_per_uid: u64,
+    /// Memory that a user's connections may share for long data, in bytes; 0 for none.
+    pub shared_memory_per_uid: u64,
 }
 
 impl Default for Limits {
@@ -52,6 +54,7 @@ impl Default for Limits {
             sessions_per_uid: 16_384,
             session_objects_per_uid: 16_384,
             session_object_bytes_per_uid: 64 << 20,
+            shared_memory_per_uid: 64 << 20,
         }
     }
 }
@@ -62,6 +65,7 @@ struct Tally {
     sessions: AtomicU64,
     objects: AtomicU64,
     bytes: AtomicU64,
+    shared: AtomicU64,
 }
 
 /// A part of a user's [`Tally`], which goes back when it is dropped.
@@ -96,6 +100,26 @@ impl Drop for Share {
         self.tally.bytes.fetch_sub(self.bytes, Ordering::AcqRel);
     }
 }
+
+/// Leave to share so many bytes of memory, which goes back when it is dropped.
+pub struct SharedMemory {
+    tally: Arc<Tally>,
+    bytes: u64,
+}
+
+impl SharedMemory {
+    /// Size of the memory.
+    pub fn bytes(&self) -> usize {
+        self.bytes as usize
+    }
+}
+
+impl Drop for SharedMemory {
+    fn drop(&mut self) {
+        self.tally.shared.fetch_sub(self.bytes, Ordering::AcqRel);
+    }
+}
+
 /// How often a call that waits for a slot event looks whether its client is still there.
 const WAIT_STEP: Duration = Duration::from_secs(1);
 
@@ -275,6 +299,13 @@ impl Application {
     /// User, process and when that was started, looked up once: a process keeps them.
     pub fn process(&self) -> (u32, i32, u64) {
         *self.process.get_or_init(|| resume::process(&self.peer))
+    }
+
+    /// Leave for a connection to share so many bytes of memory, if its user's limit leaves it.
+    pub fn share_memory(&self, bytes: u64) -> Option<SharedMemory> {
+        let all = self.tally.shared.fetch_add(bytes, Ordering::AcqRel) + bytes;
+        let share = SharedMemory { tally: self.tally.clone(), bytes };
+        (all <= self.limits.shared_memory_per_uid).then_some(share)
     }
 
     /// Its sessions and logins.

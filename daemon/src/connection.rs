@@ -2,17 +2,17 @@
 
 use std::any::Any;
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use claviger_protocol::admin::{self, Failure, Reply};
-use claviger_protocol::call::{self, Call};
+use claviger_protocol::call::{self, BULK, Call};
 use claviger_protocol::frame::{
-    self, ApplicationTicket, HELLO_MAGIC, Hello, MAX_FRAME_BYTES, PROTOCOL_VERSION, REQUEST_HEADER_BYTES,
-    ReplyHeader, RequestHeader, Welcome,
+    self, ApplicationTicket, HELLO_MAGIC, Hello, IN_MEMORY, MAX_FRAME_BYTES, PROTOCOL_VERSION,
+    REQUEST_HEADER_BYTES, ReplyHeader, RequestHeader, Welcome,
 };
 use claviger_protocol::{Bytes, Rv, bytes, codec};
 use nix::sys::socket::{ControlMessage, MsgFlags, recv, sendmsg};
@@ -25,8 +25,9 @@ use crate::audit::principal;
 use crate::calls::{Context, Handle, audited};
 use crate::daemon::Daemon;
 use crate::error::{Error, Result};
-use crate::generation;
 use crate::server::Peer;
+use crate::sharing::Sharing;
+use crate::{generation, memory};
 
 /// How long a frame may take to arrive once its first byte has. Between frames a client may be silent for ever.
 const FRAME_PATIENCE: Duration = Duration::from_secs(10);
@@ -59,9 +60,12 @@ pub fn serve_pkcs11(daemon: &Arc<Daemon>, stream: UnixStream, peer: Peer) {
     let application = &member.application;
     principal::meet(&peer);
     debug!(application = application.id, ?peer, "connected");
-    let end = wire.requests(|alive, header, body, reply| {
-        let context = Context { daemon, application, alive };
-        let rv = answer(&context, header.call, body, reply);
+    let end = wire.requests(|alive, sharing, header, body, reply| {
+        let context = Context { daemon, application, alive, sharing, span: None };
+        let rv = match header.call & IN_MEMORY {
+            0 => answer(&context, header.call, body, reply),
+            _ => answer_in_memory(context, header.call & !IN_MEMORY, body, reply),
+        };
         trace!(application = application.id, call = header.call, %rv);
         rv
     });
@@ -69,6 +73,20 @@ pub fn serve_pkcs11(daemon: &Arc<Daemon>, stream: UnixStream, peer: Peer) {
         Ok(()) => debug!(application = application.id, "disconnected"),
         Err(error) => info!(%error, application = application.id, ?peer, "connection lost"),
     }
+}
+
+/// Answers a call whose data is in shared memory. Of a call that fails nothing is left there.
+fn answer_in_memory(context: Context<'_>, number: u16, body: &[u8], reply: &mut Vec<u8>) -> Rv {
+    let Some((length, body)) = body.split_first_chunk() else { return Rv::ARGUMENTS_BAD };
+    let Ok(span) = context.sharing.span(u64::from_le_bytes(*length)) else { return Rv::ARGUMENTS_BAD };
+    if !BULK.contains(&number) {
+        return Rv::ARGUMENTS_BAD;
+    }
+    let rv = answer(&Context { span: Some(&span), ..context }, number, body, reply);
+    if rv != Rv::OK {
+        span.wipe();
+    }
+    rv
 }
 
 /// A connection's part in its application, which ends with the connection however that ends.
@@ -98,7 +116,7 @@ pub fn serve_admin_with(
     let mut wire = Wire::new(stream);
     principal::meet(&peer);
     let end = wire.hello(|_| Ok(())).and_then(|welcome| match welcome {
-        Some(()) => wire.requests(|_, header, body, reply| {
+        Some(()) => wire.requests(|_, _, header, body, reply| {
             let answer = administer(header.call, body);
             let (rv, answer) = match answer {
                 Ok(document) => (Rv::OK, Reply::Document(document)),
@@ -210,6 +228,7 @@ pub struct Wire {
     incoming: Vec<u8>,
     outgoing: Vec<u8>,
     sequence: u64,
+    sharing: Sharing,
 }
 
 impl Wire {
@@ -217,7 +236,7 @@ impl Wire {
     pub fn new(stream: UnixStream) -> Wire {
         // A client that stops reading may not hold a thread for ever.
         let _ = stream.set_write_timeout(Some(REPLY_PATIENCE));
-        Wire { stream, incoming: Vec::new(), outgoing: Vec::new(), sequence: 0 }
+        Wire { stream, incoming: Vec::new(), outgoing: Vec::new(), sequence: 0, sharing: Sharing::default() }
     }
 
     /// Reads the hello and answers it. None when the client leaves or is refused.
@@ -269,9 +288,13 @@ impl Wire {
     /// What the stream says, and `InvalidData` for what is no request.
     pub fn requests(
         &mut self,
-        mut handle: impl FnMut(&dyn Fn() -> bool, RequestHeader, &[u8], &mut Vec<u8>) -> Rv,
+        mut handle: impl FnMut(&dyn Fn() -> bool, &Sharing, RequestHeader, &[u8], &mut Vec<u8>) -> Rv,
     ) -> io::Result<()> {
-        while self.receive()? {
+        loop {
+            let is_awaited = self.sharing.is_awaited();
+            if !self.receive(is_awaited)? {
+                return Ok(());
+            }
             let header = self.incoming.get(..REQUEST_HEADER_BYTES).unwrap_or_default();
             let header: RequestHeader = codec::decode(header).map_err(invalid)?;
             if header.sequence <= self.sequence {
@@ -284,21 +307,32 @@ impl Wire {
             codec::encode_into(&reply, &mut self.outgoing).map_err(invalid)?;
             let stream = &self.stream;
             let alive = || is_alive(stream);
-            reply.rv = handle(&alive, header, &self.incoming[REQUEST_HEADER_BYTES..], &mut self.outgoing);
+            let body = &self.incoming[REQUEST_HEADER_BYTES..];
+            reply.rv = handle(&alive, &self.sharing, header, body, &mut self.outgoing);
+            if is_awaited {
+                self.sharing.forget();
+            }
             let rv = frame::LENGTH_BYTES + frame::REPLY_HEADER_BYTES - size_of::<u64>();
             self.outgoing[rv..rv + size_of::<u64>()].copy_from_slice(&reply.rv.0.to_le_bytes());
             frame::send(&mut self.stream, &mut self.outgoing)?;
             self.wipe();
         }
-        Ok(())
     }
 
-    /// Reads one frame; false when the client has left. Waits for its first byte as long as it takes.
-    fn receive(&mut self) -> io::Result<bool> {
+    /// Reads one frame; false when the client has left. Waits for its first byte as long as it takes. The kernel drops
+    /// descriptors that come with a frame, but those of one that may have some (`is_awaited`).
+    fn receive(&mut self, is_awaited: bool) -> io::Result<bool> {
         let stream = &self.stream;
         let mut deadline = None;
         let incomplete = || limit(stream, *deadline.get_or_insert_with(|| Instant::now() + FRAME_PATIENCE));
-        let received = frame::receive_timed(&mut &*stream, &mut self.incoming, MAX_FRAME_BYTES, incomplete);
+        let received = if is_awaited {
+            let mut stream = WithDescriptors { stream, arrived: Vec::new() };
+            let received = frame::receive_timed(&mut stream, &mut self.incoming, MAX_FRAME_BYTES, incomplete);
+            self.sharing.arrived(stream.arrived);
+            received
+        } else {
+            frame::receive_timed(&mut &*stream, &mut self.incoming, MAX_FRAME_BYTES, incomplete)
+        };
         if deadline.is_some() {
             stream.set_read_timeout(None)?;
         }
@@ -337,6 +371,18 @@ fn limit(stream: &UnixStream, deadline: Instant) -> io::Result<()> {
         return Err(io::ErrorKind::TimedOut.into());
     }
     stream.set_read_timeout(Some(left))
+}
+
+/// A stream that keeps the descriptors which come along.
+struct WithDescriptors<'a> {
+    stream: &'a UnixStream,
+    arrived: Vec<OwnedFd>,
+}
+
+impl io::Read for WithDescriptors<'_> {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        memory::receive(self.stream, bytes, &mut self.arrived)
+    }
 }
 
 /// A stream whose first bytes go with a descriptor.

@@ -21,6 +21,7 @@ use crate::crypto::verify::Verifier;
 use crate::error::{Error, Result};
 use crate::kms::time::Time;
 use crate::object::Object;
+use crate::sharing::Input;
 
 /// What a session is in the middle of, one of each kind.
 #[derive(Default)]
@@ -245,7 +246,7 @@ impl CipherOperation {
     }
 
     /// `C_Encrypt` and `C_Decrypt`.
-    pub fn one_shot(&mut self, data: &[u8], room: Room) -> Result<Step> {
+    pub fn one_shot(&mut self, data: &Input<'_>, room: Room) -> Result<Step> {
         self.key.admit()?;
         let again = self.way == Way::Announced;
         self.way.take(Way::OneShot)?;
@@ -253,8 +254,8 @@ impl CipherOperation {
             Some(cipher) if !again => cipher,
             _ => Cipher::new(self.direction, self.row, &self.params, self.key.key.clone())?,
         };
-        cipher.check_length(data.len())?;
-        let bound = cipher.one_shot_length(data.len());
+        cipher.check_length(data.length())?;
+        let bound = cipher.one_shot_length(data.length());
         // Encryption knows its length; decryption has to look.
         let exact = matches!(self.direction, Direction::Encrypt);
         if let Some(answer) = too_little(room, bound)
@@ -263,10 +264,20 @@ impl CipherOperation {
             self.cipher = Some(cipher);
             return Ok(Step::Active(answer));
         }
-        let output = cipher.one_shot(data)?;
-        match too_little(room, output.len()) {
+        let (output, length) = match data {
+            Input::Frame(data) => {
+                let output = cipher.one_shot(data)?;
+                let length = output.len();
+                (Output::Data(output), length)
+            }
+            Input::Memory(span) => {
+                let length = cipher.one_shot_in(span)?;
+                (Output::Placed(length as u64), length)
+            }
+        };
+        match too_little(room, length) {
             Some(answer) => Ok(Step::Active(answer)),
-            None => Ok(Step::Done(Output::Data(output))),
+            None => Ok(Step::Done(output)),
         }
     }
 
@@ -325,18 +336,21 @@ impl CipherOperation {
     }
 
     /// `C_EncryptUpdate` and `C_DecryptUpdate`.
-    pub fn update(&mut self, part: &[u8], room: Room) -> Result<Step> {
+    pub fn update(&mut self, part: &Input<'_>, room: Room) -> Result<Step> {
         self.key.admit()?;
         self.way.take(Way::Parts)?;
         let cipher = self.cipher.as_mut().ok_or(Error::OperationActive)?;
         if !cipher.multi_part() {
             return Err(Error::OperationNotInitialized);
         }
-        cipher.check_part(part.len())?;
-        if let Some(answer) = too_little(room, cipher.update_length(part.len())) {
+        cipher.check_part(part.length())?;
+        if let Some(answer) = too_little(room, cipher.update_length(part.length())) {
             return Ok(Step::Active(answer));
         }
-        Ok(Step::Active(Output::Data(cipher.update(part)?)))
+        Ok(Step::Active(match part {
+            Input::Frame(part) => Output::Data(cipher.update(part)?),
+            Input::Memory(span) => Output::Placed(cipher.update_in(span)? as u64),
+        }))
     }
 
     /// `C_EncryptFinal` and `C_DecryptFinal`.
@@ -382,13 +396,13 @@ impl DigestOperation {
     }
 
     /// `C_Digest`.
-    pub fn one_shot(&mut self, data: &[u8], room: Room) -> Result<Step> {
+    pub fn one_shot(&mut self, data: &Input<'_>, room: Room) -> Result<Step> {
         self.way.take(Way::OneShot)?;
         if let Some(answer) = too_little(room, self.digest.length()) {
             return Ok(Step::Active(answer));
         }
         let mut digest = self.digest.try_clone()?;
-        digest.update(data)?;
+        data.pieces(|piece| digest.update(piece))?;
         Ok(Step::Done(Output::Data(digest.finish()?)))
     }
 
@@ -403,9 +417,9 @@ impl DigestOperation {
     }
 
     /// `C_DigestUpdate`.
-    pub fn update(&mut self, part: &[u8]) -> Result<()> {
+    pub fn update(&mut self, part: &Input<'_>) -> Result<()> {
         self.way.take(Way::Parts)?;
-        self.digest.update(part)
+        part.pieces(|piece| self.digest.update(piece))
     }
 
     /// `C_DigestKey`.
@@ -461,10 +475,16 @@ impl SignOperation {
     }
 
     /// `C_Sign` and `C_SignRecover`.
-    pub fn one_shot(&mut self, data: &[u8], room: Room) -> Result<Step> {
+    pub fn one_shot(&mut self, data: &Input<'_>, room: Room) -> Result<Step> {
         self.key.admit()?;
         self.way.take(Way::OneShot)?;
-        self.end(room, |signer| signer.sign(data))
+        self.end(room, |mut signer| match data {
+            Input::Memory(span) if signer.multi_part() => {
+                span.pieces(|piece| signer.update(piece))?;
+                signer.finish()
+            }
+            data => data.whole(|data| signer.sign(data)),
+        })
     }
 
     /// Data of more than a frame is to come. `DataLenRange` when the mechanism takes all in one part.
@@ -483,14 +503,14 @@ impl SignOperation {
     }
 
     /// `C_SignUpdate`.
-    pub fn update(&mut self, part: &[u8]) -> Result<()> {
+    pub fn update(&mut self, part: &Input<'_>) -> Result<()> {
         self.key.admit()?;
         self.way.take(Way::Parts)?;
         let signer = self.signer.as_mut().ok_or(Error::OperationNotInitialized)?;
         if !signer.multi_part() {
             return Err(Error::OperationNotInitialized);
         }
-        signer.update(part)
+        part.pieces(|piece| signer.update(piece))
     }
 
     /// `C_SignFinal`.
@@ -535,10 +555,17 @@ impl VerifyOperation {
     }
 
     /// `C_Verify`.
-    pub fn one_shot(mut self, data: &[u8], signature: &[u8]) -> Result<()> {
+    pub fn one_shot(mut self, data: &Input<'_>, signature: &[u8]) -> Result<()> {
         self.key.admit()?;
         self.way.take(Way::OneShot)?;
-        self.verifier()?.verify(data, signature)
+        let mut verifier = self.verifier()?;
+        match data {
+            Input::Memory(span) if verifier.multi_part() => {
+                span.pieces(|piece| verifier.update(piece))?;
+                verifier.finish(signature)
+            }
+            data => data.whole(|data| verifier.verify(data, signature)),
+        }
     }
 
     /// Data of more than a frame is to come. `DataLenRange` when the mechanism takes all in one part.
@@ -553,14 +580,14 @@ impl VerifyOperation {
     }
 
     /// `C_VerifyUpdate`.
-    pub fn update(&mut self, part: &[u8]) -> Result<()> {
+    pub fn update(&mut self, part: &Input<'_>) -> Result<()> {
         self.key.admit()?;
         self.way.take(Way::Parts)?;
         let verifier = self.verifier.as_mut().ok_or(Error::OperationNotInitialized)?;
         if !verifier.multi_part() {
             return Err(Error::OperationNotInitialized);
         }
-        verifier.update(part)
+        part.pieces(|piece| verifier.update(piece))
     }
 
     /// `C_VerifyFinal`.

@@ -87,7 +87,7 @@ impl Gate {
 pub fn serve_pkcs11(gate: &Arc<Gate>, stream: UnixStream, peer: Peer) {
     let mut wire = Wire::new(stream);
     let end = wire.hello(|_| Ok(())).and_then(|welcome| match welcome {
-        Some(()) => wire.requests(|alive, header, body, reply| {
+        Some(()) => wire.requests(|alive, _, header, body, reply| {
             answer(gate, alive, header.call, body, reply).err().unwrap_or(Rv::OK)
         }),
         None => Ok(()),

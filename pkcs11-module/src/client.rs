@@ -12,8 +12,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use claviger_protocol::call::{
-    Call, CreateObject, DeriveKey, Finalize, GenerateKey, GenerateKeyPair, GetResumption, Output, Resume,
-    UnwrapKey,
+    Bulk, Call, CreateObject, DeriveKey, Finalize, GenerateKey, GenerateKeyPair, GetResumption, Output,
+    Resume, UnwrapKey,
 };
 use claviger_protocol::codec::{self, Malformed};
 use claviger_protocol::frame::ApplicationTicket;
@@ -22,7 +22,7 @@ use claviger_protocol::{Bytes, Result, Rv};
 use crate::abi::operation;
 use crate::cache::{self, Cache};
 use crate::connection::{Connection, Failure};
-use crate::ptr::{Filled, Out, Page};
+use crate::ptr::{Filled, In, Out, Page};
 use crate::socket::{Address, Socket, SocketTable};
 
 /// How long a reply may take.
@@ -160,11 +160,67 @@ impl Client {
         self.send_pending_before(C::NUMBER);
         let encode = |buffer: &mut Vec<u8>| codec::encode_into(call, buffer);
         let result = self.exchange(C::NUMBER, Some(timeout(C::NUMBER)), &encode).and_then(|connection| {
-            let filled = codec::decode_in_place(connection.body()).map(|output| out.write(output));
+            let filled = codec::decode_in_place(connection.body()).map(|output| out.write(output, None));
             // A connection whose peer talks nonsense is dropped.
             let filled = filled.map_err(|Malformed| Rv::DEVICE_ERROR)?;
             self.give_back(connection);
             filled
+        });
+        self.cache.answered(C::NUMBER);
+        result
+    }
+
+    /// As [`Self::call`], for a call with long data, which `call` is still without.
+    ///
+    /// # Errors
+    /// As [`Self::call`], and as [`In::bytes`].
+    pub fn feed<C: Bulk<Reply = ()>>(&self, call: C, data: In) -> Result<()> {
+        self.with_data(call, data, |connection| codec::decode(connection.body()).map(Ok))
+    }
+
+    /// As [`Self::fill`], for a call with long data, which `call` is still without.
+    ///
+    /// # Errors
+    /// As [`Self::fill`], and as [`In::bytes`].
+    pub fn fill_with<C: Bulk<Reply = Output>>(&self, call: C, data: In, out: Out) -> Result<Filled> {
+        self.with_data(call, data, |connection| {
+            codec::decode_in_place(connection.body()).map(|output| out.write(output, connection.memory()))
+        })
+    }
+
+    /// As [`Self::fill_with`], behind `written` bytes of output: see [`Out::put`].
+    ///
+    /// # Errors
+    /// As [`Self::fill`], and as [`In::bytes`].
+    pub fn put_with<C: Bulk<Reply = Output>>(
+        &self,
+        call: C,
+        data: In,
+        out: &mut Out,
+        written: u64,
+    ) -> Result<Option<u64>> {
+        self.with_data(call, data, |connection| {
+            let output = codec::decode_in_place(connection.body());
+            output.map(|output| out.put(written, output, connection.memory()))
+        })
+    }
+
+    /// Sends a call with its data, and has `read` look at the reply.
+    fn with_data<C: Bulk, T>(
+        &self,
+        mut call: C,
+        data: In,
+        read: impl FnOnce(&Connection) -> std::result::Result<Result<T>, Malformed>,
+    ) -> Result<T> {
+        data.check()?;
+        self.send_pending_before(C::NUMBER);
+        let timeout = Some(timeout(C::NUMBER));
+        let exchanged = self.exchange_by(|connection| connection.exchange_data(&mut call, data, timeout));
+        let result = exchanged.and_then(|connection| {
+            // A connection whose peer talks nonsense is dropped.
+            let result = read(&connection).map_err(|Malformed| Rv::DEVICE_ERROR)?;
+            self.give_back(connection);
+            result
         });
         self.cache.answered(C::NUMBER);
         result
@@ -234,25 +290,38 @@ impl Client {
         self.closed.load(Ordering::SeqCst)
     }
 
-    /// One exchange, with a second try when the daemon has not got the first: it was restarted while the
-    /// connection was idle.
     fn exchange(
         &self,
         call: u16,
         timeout: Option<Duration>,
         encode: &dyn Fn(&mut Vec<u8>) -> std::result::Result<(), Malformed>,
     ) -> Result<Connection> {
+        self.exchange_by(|connection| Ok(connection.exchange(call, timeout, encode)))
+    }
+
+    /// One exchange, with a second try when the daemon has not got the first: it was restarted while the
+    /// connection was idle. An error says that there was none.
+    fn exchange_by(
+        &self,
+        mut exchange: impl FnMut(&mut Connection) -> Result<std::result::Result<Rv, Failure>>,
+    ) -> Result<Connection> {
         let idle = lock(&self.idle).pop();
         let mut connection = match idle {
             Some(connection) => connection,
             None => self.connect()?,
         };
-        let mut outcome = connection.exchange(call, timeout, encode);
-        if outcome == Err(Failure::NotSent) && !self.is_closed() {
+        let mut outcome = exchange(&mut connection);
+        if outcome == Ok(Err(Failure::NotSent)) && !self.is_closed() {
             connection = self.connect()?;
-            outcome = connection.exchange(call, timeout, encode);
+            outcome = exchange(&mut connection);
         }
-        self.settle(connection, outcome)
+        match outcome {
+            Ok(outcome) => self.settle(connection, outcome),
+            Err(rv) => {
+                self.give_back(connection);
+                Err(rv)
+            }
+        }
     }
 
     /// Turns an exchange into a connection that holds a reply's body, or into what to tell the application.

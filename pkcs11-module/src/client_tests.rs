@@ -7,7 +7,9 @@ use std::sync::mpsc::{self, Receiver};
 use std::thread;
 
 use claviger_protocol::Bytes;
-use claviger_protocol::call::{DigestUpdate, OpenSession, SessionCancel, Sign, WaitForSlotEvent};
+use claviger_protocol::call::{
+    Attach, DigestUpdate, OpenSession, SessionCancel, Share, Sign, WaitForSlotEvent,
+};
 use claviger_protocol::frame::{
     self, Hello, MAX_DATA_BYTES, MAX_FRAME_BYTES, PROTOCOL_VERSION, ReplyHeader, RequestHeader, Welcome,
 };
@@ -313,6 +315,61 @@ fn data_over_the_limit_is_not_sent_and_harms_nothing() {
     let part = Bytes::from(vec![0; MAX_FRAME_BYTES]);
     assert_eq!(client.call(&DigestUpdate { session: 1, part }), Err(Rv::DATA_LEN_RANGE));
     assert_eq!(client.call(&OPEN), Ok(1));
+}
+
+/// Digests 100,000 bytes.
+fn feed_long(client: &Client) -> Result<()> {
+    let mut data = vec![9u8; 100_000];
+    #[allow(unsafe_code, reason = "long data")]
+    // SAFETY: as many bytes as the vector has, which outlives it.
+    let data = unsafe { In::new(data.as_mut_ptr(), 100_000) };
+    client.feed(DigestUpdate { session: 1, part: Bytes::default() }, data)
+}
+
+#[test]
+fn a_daemon_that_shares_no_memory_gets_long_data_in_frames() {
+    let _guard = without_forks();
+    // One that does not know of it, and one that refuses it or what came.
+    for refusal in [Rv::FUNCTION_NOT_SUPPORTED, Rv::DEVICE_MEMORY, Rv::OK] {
+        let fake = Fake::start(move |mut peer| {
+            peer.welcome(7, Rv::OK);
+            let (header, _) = peer.request().unwrap();
+            assert_eq!(header.call, Share::NUMBER);
+            peer.reply(header.sequence, refusal, &[]);
+            if refusal == Rv::OK {
+                let (header, _) = peer.request().unwrap();
+                assert_eq!(header.call, Attach::NUMBER);
+                peer.reply(header.sequence, Rv::ARGUMENTS_BAD, &[]);
+            }
+            // It is not asked again.
+            while let Some((header, body)) = peer.request() {
+                assert_eq!(header.call, DigestUpdate::NUMBER);
+                let call: DigestUpdate = codec::decode(&body).unwrap();
+                assert!(call.part.len() == 100_000 && call.part.iter().all(|byte| *byte == 9));
+                peer.reply(header.sequence, Rv::OK, &[]);
+            }
+        });
+        let client = fake.client();
+        assert_eq!((feed_long(&client), feed_long(&client)), (Ok(()), Ok(())));
+    }
+}
+
+#[test]
+fn long_data_whose_daemon_goes_before_it_is_sent_goes_to_the_next() {
+    let _guard = without_forks();
+    let fake = Fake::start(|mut peer| {
+        peer.welcome(7, Rv::OK);
+        let (header, _) = peer.request().unwrap();
+        assert_eq!(header.call, Share::NUMBER);
+        if peer.index == 0 {
+            let _ = peer.stream.shutdown(std::net::Shutdown::Both);
+            return;
+        }
+        peer.reply(header.sequence, Rv::FUNCTION_NOT_SUPPORTED, &[]);
+        let (header, _) = peer.request().unwrap();
+        peer.reply(header.sequence, Rv::OK, &[]);
+    });
+    assert_eq!(feed_long(&fake.client()), Ok(()));
 }
 
 #[test]

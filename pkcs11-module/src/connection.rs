@@ -1,19 +1,21 @@
 //! One connection: hello and welcome, then a request and its reply at a time.
 
 use std::io;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
-use claviger_protocol::bytes;
+use claviger_protocol::call::{Attach, Bulk, Call, Encrypt, EncryptOnce, EncryptUpdate, OutputRef, Share};
 use claviger_protocol::codec::{self, Malformed};
 use claviger_protocol::frame::{
-    self, ApplicationTicket, HELLO_MAGIC, Hello, MAX_FRAME_BYTES, PROTOCOL_VERSION, REPLY_HEADER_BYTES,
-    ReplyHeader, RequestHeader, Welcome,
+    self, ApplicationTicket, HELLO_MAGIC, Hello, IN_MEMORY, MAX_FRAME_BYTES, MAX_SHARED_BYTES,
+    PROTOCOL_VERSION, REPLY_HEADER_BYTES, ReplyHeader, RequestHeader, Welcome,
 };
-use claviger_protocol::{Result, Rv};
+use claviger_protocol::{Bytes, Result, Rv, bytes};
 
-use crate::ptr::Page;
-use crate::socket::{Accompanied, Socket};
+use crate::ptr::memory::Memory;
+use crate::ptr::{In, Page};
+use crate::socket::{Accompanied, Accompanying, Socket};
 
 /// How long the daemon may take to say welcome: it may be starting, with the listener held by systemd.
 const WELCOME_TIMEOUT: Duration = Duration::from_secs(5);
@@ -25,6 +27,13 @@ const MAX_WELCOME_BYTES: usize = 4096;
 const BUFFER_BYTES: usize = 4096;
 /// Room that an idle connection may keep whatever it was last used for.
 const MAX_IDLE_BUFFER_BYTES: usize = 64 << 10;
+
+/// From how many bytes on data goes by shared memory: below, a copy through the socket costs less than looking after it.
+const SHARED_FROM_BYTES: u64 = 16 << 10;
+/// The least memory that is shared, in bytes.
+const LEAST_SHARED_BYTES: usize = 256 << 10;
+/// What data may grow by: a block, a tag.
+const GROWTH_BYTES: usize = 256;
 
 /// A connection to the daemon that has been welcomed.
 pub struct Connection {
@@ -40,6 +49,14 @@ pub struct Connection {
     buffer: Vec<u8>,
     /// The longest frame of the last exchange, in bytes.
     longest: usize,
+    /// What long data goes by, once some has come.
+    memory: Option<Memory>,
+    /// The daemon gives no leave to share so many bytes.
+    refused: usize,
+    /// How much of it the last exchange has used, in bytes.
+    used: u64,
+    /// What it has placed there is ciphertext.
+    encrypts: bool,
 }
 
 /// Why there is no reply.
@@ -68,8 +85,18 @@ impl Connection {
         buffer.try_reserve_exact(BUFFER_BYTES).map_err(|_| Rv::HOST_MEMORY)?;
         let read_timeout = Some(WELCOME_TIMEOUT);
         socket.set_read_timeout(read_timeout).map_err(|_| Rv::DEVICE_REMOVED)?;
-        let mut connection =
-            Self { socket: Arc::new(socket), application: 0, sequence: 0, read_timeout, buffer, longest: 0 };
+        let mut connection = Self {
+            socket: Arc::new(socket),
+            application: 0,
+            sequence: 0,
+            read_timeout,
+            buffer,
+            longest: 0,
+            memory: None,
+            refused: usize::MAX,
+            used: 0,
+            encrypts: false,
+        };
         let welcome = connection.hello(application);
         connection.wipe();
         let (welcome, page) = welcome?;
@@ -128,6 +155,17 @@ impl Connection {
         timeout: Option<Duration>,
         encode: &dyn Fn(&mut Vec<u8>) -> std::result::Result<(), Malformed>,
     ) -> std::result::Result<Rv, Failure> {
+        self.exchange_with(None, call, timeout, encode)
+    }
+
+    /// As [`Self::exchange`], for a request that comes with a descriptor.
+    fn exchange_with(
+        &mut self,
+        descriptor: Option<&OwnedFd>,
+        call: u16,
+        timeout: Option<Duration>,
+        encode: &dyn Fn(&mut Vec<u8>) -> std::result::Result<(), Malformed>,
+    ) -> std::result::Result<Rv, Failure> {
         let sequence = self.sequence + 1;
         frame::begin(&mut self.buffer);
         let header = codec::encode_into(&RequestHeader { sequence, call }, &mut self.buffer);
@@ -136,7 +174,11 @@ impl Connection {
             self.socket.set_read_timeout(timeout).map_err(|_| Failure::NotSent)?;
             self.read_timeout = timeout;
         }
-        match frame::send(&mut &*self.socket, &mut self.buffer) {
+        let sent = match descriptor {
+            None => frame::send(&mut &*self.socket, &mut self.buffer),
+            Some(_) => frame::send(&mut Accompanying { socket: &self.socket, descriptor }, &mut self.buffer),
+        };
+        match sent {
             Ok(()) => {}
             Err(e) if e.kind() == io::ErrorKind::InvalidInput => return Err(Failure::TooLong),
             // Half a frame is no request: the daemon acts on whole frames only.
@@ -148,6 +190,86 @@ impl Connection {
             Ok(true) => self.check_header(sequence),
             Ok(false) | Err(_) => Err(Failure::Lost),
         }
+    }
+
+    /// Sends a request with its data, in shared memory where that is worth it, and receives its reply.
+    ///
+    /// # Errors
+    /// As [`In::bytes`]; see [`Failure`] for what happens on the way.
+    pub fn exchange_data<C: Bulk>(
+        &mut self,
+        call: &mut C,
+        data: In,
+        timeout: Option<Duration>,
+    ) -> Result<std::result::Result<Rv, Failure>> {
+        if data.length() >= SHARED_FROM_BYTES {
+            match self.share(data.length(), timeout) {
+                Ok(false) => {}
+                Ok(true) => return self.exchange_shared(call, data, timeout),
+                Err(failure) => return Ok(Err(failure)),
+            }
+        }
+        *call.data() = data.bytes()?;
+        let call = &*call;
+        Ok(self.exchange(C::NUMBER, timeout, &|buffer| codec::encode_into(call, buffer)))
+    }
+
+    fn exchange_shared<C: Bulk>(
+        &mut self,
+        call: &mut C,
+        data: In,
+        timeout: Option<Duration>,
+    ) -> Result<std::result::Result<Rv, Failure>> {
+        if let Some(memory) = &mut self.memory {
+            memory.put(data)?;
+        }
+        *call.data() = Bytes::default();
+        let (call, length) = (&*call, data.length());
+        let encode = |buffer: &mut Vec<u8>| {
+            codec::encode_into(&length, buffer)?;
+            codec::encode_into(call, buffer)
+        };
+        self.used = length;
+        self.encrypts = [Encrypt::NUMBER, EncryptUpdate::NUMBER, EncryptOnce::NUMBER].contains(&C::NUMBER);
+        Ok(self.exchange(C::NUMBER | IN_MEMORY, timeout, &encode))
+    }
+
+    /// Makes sure that so many bytes, and what they may grow by, have room in shared memory. False when they have not,
+    /// because the daemon or the system does not want it.
+    fn share(&mut self, length: u64, timeout: Option<Duration>) -> std::result::Result<bool, Failure> {
+        let needed = usize::try_from(length).map_or(usize::MAX, |length| length.saturating_add(GROWTH_BYTES));
+        if self.memory.as_ref().is_some_and(|memory| needed as u64 <= memory.length()) {
+            return Ok(true);
+        }
+        let size = needed.max(LEAST_SHARED_BYTES).checked_next_power_of_two().unwrap_or(usize::MAX);
+        let size = size.min(MAX_SHARED_BYTES);
+        if size < needed || size >= self.refused {
+            return Ok(false);
+        }
+        // A daemon from before this has dropped nothing, and one that refuses has ended what was shared.
+        self.memory = None;
+        self.refused = size;
+        let share = Share { bytes: size as u64 };
+        // The call itself has not been sent, whatever happens here.
+        let not_sent = |_| Failure::NotSent;
+        let leave = self.exchange(Share::NUMBER, timeout, &|buffer| codec::encode_into(&share, buffer));
+        if leave.map_err(not_sent)? != Rv::OK {
+            return Ok(false);
+        }
+        let Some((memory, file)) = Memory::create(size) else { return Ok(false) };
+        let attach = |buffer: &mut Vec<u8>| codec::encode_into(&Attach {}, buffer);
+        let attached = self.exchange_with(Some(&file), Attach::NUMBER, timeout, &attach);
+        if attached.map_err(not_sent)? != Rv::OK {
+            return Ok(false);
+        }
+        self.refused = usize::MAX;
+        self.memory = Some(memory);
+        Ok(true)
+    }
+
+    /// What is shared.
+    pub fn memory(&self) -> Option<&Memory> {
+        self.memory.as_ref()
     }
 
     fn check_header(&self, sequence: u64) -> std::result::Result<Rv, Failure> {
@@ -167,11 +289,24 @@ impl Connection {
 
     /// Makes the connection idle: gives back room that the last exchange had no need of. Who sends much does so again.
     pub fn rest(&mut self) {
+        self.wipe_memory();
         self.wipe();
         if self.longest < self.buffer.capacity() / 4 {
             self.buffer.shrink_to(MAX_IDLE_BUFFER_BYTES);
         }
         self.longest = 0;
+    }
+
+    /// Overwrites what the last exchange has left in shared memory, but for ciphertext.
+    fn wipe_memory(&mut self) {
+        let used = std::mem::take(&mut self.used);
+        let ciphertext = match codec::decode_in_place(self.body()) {
+            Ok(OutputRef::Placed(length)) if self.encrypts => length,
+            _ => 0,
+        };
+        if let Some(memory) = self.memory.as_mut().filter(|_| used > 0) {
+            memory.wipe(ciphertext, used.saturating_add(GROWTH_BYTES as u64));
+        }
     }
 
     /// Overwrites the last frame.

@@ -6,12 +6,13 @@
 //! * [`Place`] one value to write; [`OutList`] an array with a count; [`OutArray`] an array of given size
 //! * [`template`] templates in and attribute values out; [`params`] mechanisms with their parameters
 //! * [`PerProcess`] state that a forked child does not inherit; [`at_secure`], [`close_socket`]
-//! * [`Page`] memory that the daemon shares
+//! * [`Page`] memory that the daemon shares; [`memory`] memory that is shared with it
 //!
 //! What every constructor asks of its caller is what the standard asks of the application: a pointer is NULL or
 //! points to as much readable (or writable) memory as its length says, for the duration of the call. Nothing is
 //! assumed about alignment, and nothing is read twice.
 
+pub mod memory;
 pub mod params;
 pub mod template;
 
@@ -22,10 +23,11 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
-use claviger_protocol::call::{Output, OutputRef, Room};
+use claviger_protocol::call::{OutputRef, Room};
 use claviger_protocol::frame::{GENERATION_PAGE_BYTES, MAX_DATA_BYTES};
 use claviger_protocol::{Bytes, Result, Rv};
 
+use self::memory::Memory;
 use crate::sys::{CK_BYTE_PTR, CK_C_INITIALIZE_ARGS, CK_ULONG, CK_ULONG_PTR, CK_VERSION, CK_VOID_PTR};
 
 /// A structure of the C ABI that may be read bit by bit: any bit pattern is a value of it.
@@ -72,6 +74,9 @@ unsafe fn copy(pointer: *const u8, length: CK_ULONG, null: Rv, too_long: Rv) -> 
 /// Longest data of one call, in bytes: beyond it the length is taken for a mistake.
 const LONGEST_DATA: CK_ULONG = 1 << 36;
 
+/// How much of longer data goes at a time: what the processor's cache holds more likely than a whole frame.
+const CHUNK_BYTES: CK_ULONG = 1 << 20;
+
 /// A pointer and a length that the function reads.
 #[derive(Clone, Copy)]
 pub struct In<'call> {
@@ -101,19 +106,32 @@ impl In<'_> {
         unsafe { copy(self.pointer, self.length, Rv::ARGUMENTS_BAD, Rv::DATA_LEN_RANGE) }
     }
 
+    /// Whether [`Self::bytes`] could copy them.
+    ///
+    /// # Errors
+    /// As [`Self::bytes`].
+    pub fn check(&self) -> Result<()> {
+        match self.length {
+            0 => Ok(()),
+            _ if self.pointer.is_null() => Err(Rv::ARGUMENTS_BAD),
+            length if length > MAX_DATA_BYTES as CK_ULONG => Err(Rv::DATA_LEN_RANGE),
+            _ => Ok(()),
+        }
+    }
+
     /// True for data of more than a frame, which goes in [`Self::chunks`].
     pub fn is_large(&self) -> bool {
         !self.pointer.is_null() && self.length > MAX_DATA_BYTES as CK_ULONG && self.length <= LONGEST_DATA
     }
 
-    /// Copies of the bytes, at most [`MAX_DATA_BYTES`] at a time.
-    pub fn chunks(&self) -> impl Iterator<Item = Result<Bytes>> {
-        let Self { pointer, length, .. } = *self;
-        let whole = usize::try_from(length).unwrap_or(usize::MAX);
-        (0..whole).step_by(MAX_DATA_BYTES).map(move |offset| {
-            let length = (whole - offset).min(MAX_DATA_BYTES) as CK_ULONG;
-            // SAFETY: the constructor's contract: `whole` readable bytes, of which these are some.
-            unsafe { copy(pointer.add(offset), length, Rv::ARGUMENTS_BAD, Rv::DATA_LEN_RANGE) }
+    /// The bytes in parts of at most [`CHUNK_BYTES`].
+    pub fn chunks(&self) -> impl Iterator<Item = Self> {
+        let Self { pointer, length, call } = *self;
+        let step = usize::try_from(CHUNK_BYTES).unwrap_or(usize::MAX);
+        (0..length).step_by(step).map(move |offset| {
+            // Within what the constructor was given.
+            let pointer = pointer.wrapping_add(offset as usize);
+            Self { pointer, length: (length - offset).min(CHUNK_BYTES), call }
         })
     }
 
@@ -200,31 +218,29 @@ impl Out<'_> {
     }
 
     /// Writes a piece of the output behind `written` bytes and gives its length. None when there is too little room, and
-    /// then the length that is needed is written.
+    /// then the length that is needed is written. `memory` is what the connection shares.
     ///
     /// # Errors
     /// `CKR_DEVICE_ERROR` when the daemon sends more than there was room for, or a length.
-    pub fn put(&mut self, written: u64, output: &Output) -> Result<Option<u64>> {
-        match output {
-            Output::Data(data) => {
-                let length = data.len() as u64;
-                if self.room_after(written)?.is_none_or(|room| length > room) {
-                    return Err(Rv::DEVICE_ERROR);
-                }
-                // SAFETY: a room means that the buffer is not NULL, and it has `length` bytes behind `written`. The data
-                // is our own memory, which the application's cannot overlap.
-                unsafe {
-                    ptr::copy_nonoverlapping(data.as_ptr(), self.buffer.add(written as usize), data.len());
-                }
-                Ok(Some(length))
-            }
-            Output::Length(_) => Err(Rv::DEVICE_ERROR),
-            Output::TooSmall(length) => {
+    pub fn put(&mut self, written: u64, output: OutputRef, memory: Option<&Memory>) -> Result<Option<u64>> {
+        let (from, length) = match output {
+            OutputRef::Data(data) => (data.as_ptr(), data.len() as CK_ULONG),
+            OutputRef::Placed(length) => (placed(memory, length)?, length),
+            OutputRef::Length(_) => return Err(Rv::DEVICE_ERROR),
+            OutputRef::TooSmall(length) => {
+                self.room()?;
                 // SAFETY: room() has refused NULL; writable as the constructor's caller promised.
-                unsafe { self.length.write_unaligned(written + length) };
-                Ok(None)
+                unsafe { self.length.write_unaligned(written.saturating_add(length)) };
+                return Ok(None);
             }
+        };
+        if self.room_after(written)?.is_none_or(|room| length > room) {
+            return Err(Rv::DEVICE_ERROR);
         }
+        // SAFETY: a room means that the buffer is not NULL, and it has `length` bytes behind `written`. They come from
+        // memory of our own, where there are as many, and which the application's cannot overlap.
+        unsafe { ptr::copy_nonoverlapping(from, self.buffer.add(written as usize), length as usize) };
+        Ok(Some(length))
     }
 
     /// Writes how much was [put](Self::put) in all.
@@ -238,32 +254,28 @@ impl Out<'_> {
         Ok(())
     }
 
-    /// Writes the daemon's answer.
+    /// Writes the daemon's answer. `memory` is what the connection shares.
     ///
     /// # Errors
     /// `CKR_DEVICE_ERROR` when the daemon sends more than there was room for, or what was not asked.
-    pub fn write(self, output: OutputRef) -> Result<Filled> {
+    pub fn write(mut self, output: OutputRef, memory: Option<&Memory>) -> Result<Filled> {
         let room = self.room()?;
-        let (length, filled) = match output {
-            OutputRef::Data(data) => {
-                let length = data.len() as CK_ULONG;
-                if room.is_none_or(|room| length > room) {
-                    return Err(Rv::DEVICE_ERROR);
-                }
-                // SAFETY: a room means that the buffer is not NULL, and it has at least `length` bytes. The
-                // data is our own memory, which the application's cannot overlap.
-                unsafe { ptr::copy_nonoverlapping(data.as_ptr(), self.buffer, data.len()) };
-                (length, Filled::Data)
-            }
+        match output {
+            OutputRef::Data(_) | OutputRef::Placed(_) => match self.put(0, output, memory)? {
+                Some(length) => self.end(length).map(|()| Filled::Data),
+                None => Err(Rv::DEVICE_ERROR),
+            },
             // Each answers one kind of question, so that an application never believes in output it has not got.
-            OutputRef::Length(length) if room.is_none() => (length, Filled::Length(length)),
-            OutputRef::TooSmall(length) if room.is_some() => (length, Filled::TooSmall),
-            OutputRef::Length(_) | OutputRef::TooSmall(_) => return Err(Rv::DEVICE_ERROR),
-        };
-        // SAFETY: room() has refused NULL; writable as the constructor's caller promised.
-        unsafe { self.length.write_unaligned(length) };
-        Ok(filled)
+            OutputRef::Length(length) if room.is_none() => self.end(length).map(|()| Filled::Length(length)),
+            OutputRef::TooSmall(length) if room.is_some() => self.end(length).map(|()| Filled::TooSmall),
+            OutputRef::Length(_) | OutputRef::TooSmall(_) => Err(Rv::DEVICE_ERROR),
+        }
     }
+}
+
+/// Where output is that the daemon has placed.
+fn placed(memory: Option<&Memory>, length: CK_ULONG) -> Result<*const u8> {
+    memory.and_then(|memory| memory.first(length)).ok_or(Rv::DEVICE_ERROR)
 }
 
 /// What has been written to an [`Out`], besides the length.
@@ -627,17 +639,20 @@ mod tests {
 
         let full = out(buffer.as_mut_ptr(), &mut length);
         assert_eq!(full.room(), Ok(Some(4)));
-        assert_eq!(full.write(data), Ok(Filled::Data));
+        assert_eq!(full.write(data, None), Ok(Filled::Data));
         assert_eq!((buffer, length), (*b"abc\0", 3));
 
         let query = out(ptr::null_mut(), &mut length);
         assert_eq!(query.room(), Ok(None));
-        assert_eq!(query.write(OutputRef::Length(77)), Ok(Filled::Length(77)));
+        assert_eq!(query.write(OutputRef::Length(77), None), Ok(Filled::Length(77)));
         assert_eq!(length, 77);
 
         length = 2;
         let small = out(buffer.as_mut_ptr(), &mut length);
-        assert_eq!(small.write(OutputRef::TooSmall(9)).and_then(Filled::done), Err(Rv::BUFFER_TOO_SMALL));
+        assert_eq!(
+            small.write(OutputRef::TooSmall(9), None).and_then(Filled::done),
+            Err(Rv::BUFFER_TOO_SMALL)
+        );
         assert_eq!(length, 9);
     }
 
@@ -648,10 +663,10 @@ mod tests {
         let mut length: CK_ULONG = 2;
         // SAFETY: at least two bytes.
         let small = unsafe { Out::new(buffer.as_mut_ptr(), &mut length) };
-        assert_eq!(small.write(data), Err(Rv::DEVICE_ERROR));
+        assert_eq!(small.write(data, None), Err(Rv::DEVICE_ERROR));
         // SAFETY: NULL is allowed.
         let query = unsafe { Out::new(ptr::null_mut(), &mut length) };
-        assert_eq!(query.write(data), Err(Rv::DEVICE_ERROR));
+        assert_eq!(query.write(data, None), Err(Rv::DEVICE_ERROR));
         assert_eq!((buffer, length), ([0; 4], 2));
         // SAFETY: NULL is allowed.
         assert_eq!(unsafe { Out::new(buffer.as_mut_ptr(), ptr::null_mut()) }.room(), Err(Rv::ARGUMENTS_BAD));

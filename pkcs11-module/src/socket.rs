@@ -2,7 +2,7 @@
 //! before a byte is sent, and never a SIGPIPE for the application.
 
 use std::fs;
-use std::io::{self, IoSliceMut, Read, Write};
+use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::net::Shutdown;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::MetadataExt;
@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::sys::socket::{
-    AddressFamily, ControlMessageOwned, MsgFlags, SockFlag, SockType, UnixAddr, connect, getsockopt, recv,
-    recvmsg, send, setsockopt, socket, sockopt,
+    AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, UnixAddr, connect,
+    getsockopt, recv, recvmsg, send, sendmsg, setsockopt, socket, sockopt,
 };
 use nix::sys::time::TimeVal;
 
@@ -148,6 +148,28 @@ impl Read for Accompanied<'_> {
             }
         }
         Ok(message.bytes)
+    }
+}
+
+/// Writes to a socket, and a descriptor with the first bytes.
+pub struct Accompanying<'a> {
+    /// The socket.
+    pub socket: &'a Socket,
+    /// What has not gone yet.
+    pub descriptor: Option<&'a OwnedFd>,
+}
+
+impl Write for Accompanying<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let Some(descriptor) = self.descriptor.take() else { return (&mut &*self.socket).write(bytes) };
+        let (bytes, descriptors) = ([IoSlice::new(bytes)], [descriptor.as_raw_fd()]);
+        let rights = [ControlMessage::ScmRights(&descriptors)];
+        let fd = self.socket.stream.as_raw_fd();
+        Ok(sendmsg::<()>(fd, &bytes, &rights, MsgFlags::MSG_NOSIGNAL, None)?)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

@@ -33,6 +33,9 @@ pub enum Output {
     Length(u64),
     /// `CKR_BUFFER_TOO_SMALL`: this many bytes are needed.
     TooSmall(u64),
+    /// The output fits and stands at the beginning of the connection's memory, so many bytes; to a request whose data
+    /// came [that way](crate::frame::IN_MEMORY) alone.
+    Placed(u64),
 }
 
 /// [`Output`] where it stands in a reply.
@@ -44,6 +47,8 @@ pub enum OutputRef<'reply> {
     Length(u64),
     /// [`Output::TooSmall`].
     TooSmall(u64),
+    /// [`Output::Placed`].
+    Placed(u64),
 }
 
 impl<'output> From<&'output Output> for OutputRef<'output> {
@@ -52,6 +57,7 @@ impl<'output> From<&'output Output> for OutputRef<'output> {
             Output::Data(data) => OutputRef::Data(data),
             Output::Length(length) => OutputRef::Length(*length),
             Output::TooSmall(length) => OutputRef::TooSmall(*length),
+            Output::Placed(length) => OutputRef::Placed(*length),
         }
     }
 }
@@ -261,6 +267,13 @@ calls! {
     /// The output of a Final that answered with its length though there was room, from an offset on.
     207 Rest { session: u64, operation: u64, offset: u64 } -> Output;
 
+    /// Asks leave to share so many bytes of memory, a multiple of 4096, and ends what was shared before. With leave, the
+    /// next request is [`Attach`].
+    208 Share { bytes: u64 } -> ();
+    /// Shares the memory whose descriptor comes with this request (`SCM_RIGHTS`): a memfd of exactly that size, sealed
+    /// against shrinking and growing and open to further seals.
+    209 Attach {} -> ();
+
     // Over a restart of the daemon.
     /// A ticket that brings the application's sessions and logins back when the daemon has been started anew; empty
     /// when there is none to be had. `session` is one of the application's, or 0.
@@ -271,6 +284,33 @@ calls! {
     212 OpenResumable { slot: u64, flags: u64 } -> (u64, Bytes);
     /// `C_CloseSession`: the ticket that [`GetResumption`] would give then.
     213 CloseResumable { session: u64 } -> Bytes;
+}
+
+/// A call with data of a caller, which may be long and then [travels in memory](crate::frame::IN_MEMORY).
+pub trait Bulk: Call {
+    /// The data.
+    fn data(&mut self) -> &mut Bytes;
+}
+
+macro_rules! bulk {
+    ($($name:ident.$field:ident)*) => {
+        $(impl Bulk for $name {
+            fn data(&mut self) -> &mut Bytes {
+                &mut self.$field
+            }
+        })*
+
+        /// The numbers of all [`Bulk`] calls.
+        pub const BULK: &[u16] = &[$($name::NUMBER),*];
+    };
+}
+
+bulk! {
+    Encrypt.data EncryptUpdate.part EncryptOnce.data
+    Decrypt.encrypted_data DecryptUpdate.encrypted_part DecryptOnce.encrypted_data
+    Digest.data DigestUpdate.part DigestOnce.data
+    Sign.data SignUpdate.part SignOnce.data
+    Verify.data VerifyUpdate.part VerifyOnce.data
 }
 
 /// The first objects that a search finds, with what applications ask next.
@@ -375,6 +415,7 @@ mod tests {
             (Output::Data(Bytes::from(b"data")), OutputRef::Data(b"data")),
             (Output::Length(7), OutputRef::Length(7)),
             (Output::TooSmall(8), OutputRef::TooSmall(8)),
+            (Output::Placed(9), OutputRef::Placed(9)),
         ] {
             let encoded = crate::codec::encode(&output).unwrap();
             assert_eq!(crate::codec::decode_in_place::<OutputRef>(&encoded), Ok(wanted));

@@ -25,6 +25,15 @@ pub const PROTOCOL_VERSION: u32 = 1;
 /// have been told, before whoever made the change hears of it. It is sealed against shrinking. The rest is 0.
 pub const GENERATION_PAGE_BYTES: usize = 4096;
 
+/// Set in [`RequestHeader::call`] of a [`Bulk`](crate::call::Bulk) call whose data is not in the frame: it stands at the
+/// beginning of the memory that the connection [shares](crate::call::Share). Its length in bytes, a `u64`, stands in
+/// front of the encoded request, in which it is empty. Output of such a call may be
+/// [placed](crate::call::Output::Placed) there too. Whoever reads takes each byte once and believes nothing of it.
+pub const IN_MEMORY: u16 = 1 << 15;
+
+/// The most memory that a connection shares, in bytes: the longest data and room for what it grows by.
+pub const MAX_SHARED_BYTES: usize = MAX_FRAME_BYTES;
+
 /// First four bytes of a [`Hello`], so that a stray client of another protocol is told apart at once.
 pub const HELLO_MAGIC: [u8; 4] = *b"CLVG";
 

@@ -28,7 +28,7 @@ impl Handle for Decrypt {
         let session = context.session(self.session)?;
         let mut operations = lock::lock(&session.operations);
         operation::run(&mut operations.decrypt, |operation| {
-            operation.one_shot(&self.encrypted_data, self.room)
+            operation.one_shot(&context.input(&self.encrypted_data), self.room)
         })
     }
 }
@@ -37,7 +37,9 @@ impl Handle for DecryptUpdate {
     fn handle(self, context: &Context<'_>) -> Result<Output> {
         let session = context.session(self.session)?;
         let mut operations = lock::lock(&session.operations);
-        operation::run(&mut operations.decrypt, |operation| operation.update(&self.encrypted_part, self.room))
+        operation::run(&mut operations.decrypt, |operation| {
+            operation.update(&context.input(&self.encrypted_part), self.room)
+        })
     }
 }
 
@@ -55,7 +57,7 @@ impl Handle for DecryptOnce {
         let mut operations = lock::lock(&session.operations);
         init(&mut operations.decrypt, context, &session, self.mechanism, self.key)?;
         operation::run(&mut operations.decrypt, |operation| {
-            operation.one_shot(&self.encrypted_data, self.room)
+            operation.one_shot(&context.input(&self.encrypted_data), self.room)
         })
     }
 }

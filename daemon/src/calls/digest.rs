@@ -28,7 +28,9 @@ impl Handle for Digest {
     fn handle(self, context: &Context<'_>) -> Result<Output> {
         let session = context.session(self.session)?;
         let mut operations = lock::lock(&session.operations);
-        operation::run(&mut operations.digest, |operation| operation.one_shot(&self.data, self.room))
+        operation::run(&mut operations.digest, |operation| {
+            operation.one_shot(&context.input(&self.data), self.room)
+        })
     }
 }
 
@@ -36,7 +38,7 @@ impl Handle for DigestUpdate {
     fn handle(self, context: &Context<'_>) -> Result<()> {
         let session = context.session(self.session)?;
         let mut operations = lock::lock(&session.operations);
-        operation::update(&mut operations.digest, |operation| operation.update(&self.part))
+        operation::update(&mut operations.digest, |operation| operation.update(&context.input(&self.part)))
     }
 }
 
@@ -82,7 +84,9 @@ impl Handle for DigestOnce {
         let session = context.session(self.session)?;
         let mut operations = lock::lock(&session.operations);
         init(&mut operations.digest, context, &session, &self.mechanism)?;
-        operation::run(&mut operations.digest, |operation| operation.one_shot(&self.data, self.room))
+        operation::run(&mut operations.digest, |operation| {
+            operation.one_shot(&context.input(&self.data), self.room)
+        })
     }
 }
 

@@ -9,6 +9,7 @@ use super::{Context, Handle};
 use crate::error::{Error, Result};
 use crate::lock;
 use crate::operation::{self, CipherOperation};
+use crate::sharing::Input;
 
 impl Handle for DigestEncryptUpdate {
     fn handle(self, context: &Context<'_>) -> Result<Output> {
@@ -16,7 +17,7 @@ impl Handle for DigestEncryptUpdate {
         let mut operations = lock::lock(&session.operations);
         let operations = &mut *operations;
         encrypt(&mut operations.encrypt, &mut operations.digest, &self.part, self.room, |digest, part| {
-            digest.update(part)
+            digest.update(&Input::Frame(part))
         })
     }
 }
@@ -27,7 +28,7 @@ impl Handle for SignEncryptUpdate {
         let mut operations = lock::lock(&session.operations);
         let operations = &mut *operations;
         encrypt(&mut operations.encrypt, &mut operations.sign, &self.part, self.room, |sign, part| {
-            sign.update(part)
+            sign.update(&Input::Frame(part))
         })
     }
 }
@@ -39,7 +40,7 @@ impl Handle for DecryptDigestUpdate {
         let operations = &mut *operations;
         let (part, room) = (&self.encrypted_part, self.room);
         decrypt(&mut operations.decrypt, &mut operations.digest, part, room, |digest, part| {
-            digest.update(part)
+            digest.update(&Input::Frame(part))
         })
     }
 }
@@ -51,7 +52,7 @@ impl Handle for DecryptVerifyUpdate {
         let operations = &mut *operations;
         let (part, room) = (&self.encrypted_part, self.room);
         decrypt(&mut operations.decrypt, &mut operations.verify, part, room, |verify, part| {
-            verify.update(part)
+            verify.update(&Input::Frame(part))
         })
     }
 }
@@ -65,7 +66,7 @@ fn encrypt<T>(
     feed: impl FnOnce(&mut T, &[u8]) -> Result<()>,
 ) -> Result<Output> {
     both(cipher, other)?;
-    let output = operation::run(cipher, |cipher| cipher.update(part, room));
+    let output = operation::run(cipher, |cipher| cipher.update(&Input::Frame(part), room));
     let fed = output.and_then(|output| match output {
         Output::Data(_) => operation::update(other, |other| feed(other, part)).map(|()| output),
         _ => Ok(output),
@@ -82,7 +83,7 @@ fn decrypt<T>(
     feed: impl FnOnce(&mut T, &[u8]) -> Result<()>,
 ) -> Result<Output> {
     both(cipher, other)?;
-    let output = operation::run(cipher, |cipher| cipher.update(part, room));
+    let output = operation::run(cipher, |cipher| cipher.update(&Input::Frame(part), room));
     let fed = output.and_then(|output| {
         if let Output::Data(part) = &output {
             operation::update(other, |other| feed(other, part))?;

@@ -27,7 +27,9 @@ impl Handle for Encrypt {
     fn handle(self, context: &Context<'_>) -> Result<Output> {
         let session = context.session(self.session)?;
         let mut operations = lock::lock(&session.operations);
-        operation::run(&mut operations.encrypt, |operation| operation.one_shot(&self.data, self.room))
+        operation::run(&mut operations.encrypt, |operation| {
+            operation.one_shot(&context.input(&self.data), self.room)
+        })
     }
 }
 
@@ -35,7 +37,9 @@ impl Handle for EncryptUpdate {
     fn handle(self, context: &Context<'_>) -> Result<Output> {
         let session = context.session(self.session)?;
         let mut operations = lock::lock(&session.operations);
-        operation::run(&mut operations.encrypt, |operation| operation.update(&self.part, self.room))
+        operation::run(&mut operations.encrypt, |operation| {
+            operation.update(&context.input(&self.part), self.room)
+        })
     }
 }
 
@@ -52,7 +56,9 @@ impl Handle for EncryptOnce {
         let session = context.session(self.session)?;
         let mut operations = lock::lock(&session.operations);
         init(&mut operations.encrypt, context, &session, self.mechanism, self.key)?;
-        operation::run(&mut operations.encrypt, |operation| operation.one_shot(&self.data, self.room))
+        operation::run(&mut operations.encrypt, |operation| {
+            operation.one_shot(&context.input(&self.data), self.room)
+        })
     }
 }
 

@@ -1,7 +1,7 @@
-//! Data and output of more than a frame: not functions of their own, but how the module brings the data of one call in
-//! parts, and fetches its output in parts.
+//! Long data: not functions of their own, but how the module brings data and output of more than a frame in parts, and
+//! shares memory for what would fill a frame.
 
-use claviger_protocol::call::{Announce, Output, Rest};
+use claviger_protocol::call::{Announce, Attach, Output, Rest, Share};
 use claviger_protocol::flags::mechanism;
 
 use super::{Context, Handle};
@@ -40,5 +40,17 @@ impl Handle for Rest {
             mechanism::DECRYPT => operation::run(&mut operations.decrypt, rest),
             _ => Err(Error::ArgumentsBad),
         }
+    }
+}
+
+impl Handle for Share {
+    fn handle(self, context: &Context<'_>) -> Result<()> {
+        context.sharing.ask(context.application, self.bytes)
+    }
+}
+
+impl Handle for Attach {
+    fn handle(self, context: &Context<'_>) -> Result<()> {
+        context.sharing.attach()
     }
 }

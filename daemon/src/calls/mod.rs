@@ -36,6 +36,7 @@ use crate::object::Object;
 use crate::operation::KeyUse;
 use crate::profile;
 use crate::session::Session;
+use crate::sharing::{Input, Sharing, Span};
 use crate::template::{Making, Origin};
 use crate::token::Token;
 
@@ -56,9 +57,18 @@ pub struct Context<'a> {
     pub application: &'a Arc<Application>,
     /// False once the caller has closed its end.
     pub alive: &'a dyn Fn() -> bool,
+    /// What the connection shares.
+    pub sharing: &'a Sharing,
+    /// The call's data, when it is there.
+    pub span: Option<&'a Span>,
 }
 
 impl Context<'_> {
+    /// The call's data: what its frame has, unless it is elsewhere.
+    pub fn input<'data>(&self, data: &'data [u8]) -> Input<'data> {
+        self.span.map_or(Input::Frame(data), |span| Input::Memory(span.clone()))
+    }
+
     /// A session of the caller.
     pub fn session(&self, handle: u64) -> Result<Arc<Session>> {
         let session = self.application.session(handle)?;

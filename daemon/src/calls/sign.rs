@@ -26,7 +26,9 @@ impl Handle for Sign {
     fn handle(self, context: &Context<'_>) -> Result<Output> {
         let session = context.session(self.session)?;
         let mut operations = lock::lock(&session.operations);
-        operation::run(&mut operations.sign, |operation| operation.one_shot(&self.data, self.room))
+        operation::run(&mut operations.sign, |operation| {
+            operation.one_shot(&context.input(&self.data), self.room)
+        })
     }
 }
 
@@ -34,7 +36,7 @@ impl Handle for SignUpdate {
     fn handle(self, context: &Context<'_>) -> Result<()> {
         let session = context.session(self.session)?;
         let mut operations = lock::lock(&session.operations);
-        operation::update(&mut operations.sign, |operation| operation.update(&self.part))
+        operation::update(&mut operations.sign, |operation| operation.update(&context.input(&self.part)))
     }
 }
 
@@ -59,7 +61,9 @@ impl Handle for SignRecover {
     fn handle(self, context: &Context<'_>) -> Result<Output> {
         let session = context.session(self.session)?;
         let mut operations = lock::lock(&session.operations);
-        operation::run(&mut operations.sign_recover, |operation| operation.one_shot(&self.data, self.room))
+        operation::run(&mut operations.sign_recover, |operation| {
+            operation.one_shot(&context.input(&self.data), self.room)
+        })
     }
 }
 
@@ -69,7 +73,9 @@ impl Handle for SignOnce {
         let mut operations = lock::lock(&session.operations);
         let usage = (mechanism::SIGN, AttributeType::SIGN);
         init(&mut operations.sign, context, &session, Some(self.mechanism), self.key, usage)?;
-        operation::run(&mut operations.sign, |operation| operation.one_shot(&self.data, self.room))
+        operation::run(&mut operations.sign, |operation| {
+            operation.one_shot(&context.input(&self.data), self.room)
+        })
     }
 }
 

@@ -26,7 +26,9 @@ impl Handle for Verify {
     fn handle(self, context: &Context<'_>) -> Result<()> {
         let session = context.session(self.session)?;
         let mut operations = lock::lock(&session.operations);
-        operation::finish(&mut operations.verify, |operation| operation.one_shot(&self.data, &self.signature))
+        operation::finish(&mut operations.verify, |operation| {
+            operation.one_shot(&context.input(&self.data), &self.signature)
+        })
     }
 }
 
@@ -34,7 +36,7 @@ impl Handle for VerifyUpdate {
     fn handle(self, context: &Context<'_>) -> Result<()> {
         let session = context.session(self.session)?;
         let mut operations = lock::lock(&session.operations);
-        operation::update(&mut operations.verify, |operation| operation.update(&self.part))
+        operation::update(&mut operations.verify, |operation| operation.update(&context.input(&self.part)))
     }
 }
 
@@ -71,7 +73,9 @@ impl Handle for VerifyOnce {
         let mut operations = lock::lock(&session.operations);
         let usage = (mechanism::VERIFY, AttributeType::VERIFY);
         init(&mut operations.verify, context, &session, Some(self.mechanism), self.key, usage)?;
-        operation::finish(&mut operations.verify, |operation| operation.one_shot(&self.data, &self.signature))
+        operation::finish(&mut operations.verify, |operation| {
+            operation.one_shot(&context.input(&self.data), &self.signature)
+        })
     }
 }
 

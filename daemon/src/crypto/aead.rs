@@ -84,6 +84,10 @@ impl Aead {
 }
 
 impl Transform for Aead {
+    fn streams(&self) -> bool {
+        self.direction == Direction::Encrypt
+    }
+
     fn update_length(&self, input: usize) -> usize {
         match self.direction {
             Direction::Encrypt => input,

@@ -92,6 +92,10 @@ fn stream_bytes(counter: &[u8], nonce: &[u8]) -> Result<u128> {
 }
 
 impl Transform for Block {
+    fn streams(&self) -> bool {
+        true
+    }
+
     fn update_length(&self, input: usize) -> usize {
         let total = self.held + input;
         if self.holds_last() {

@@ -16,6 +16,7 @@ use super::key_wrap::KeyWrap;
 use super::rsa::RsaCipher;
 use super::whole::Whole;
 use crate::error::{Error, Result};
+use crate::sharing::{Input, Span};
 
 /// Which way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +54,10 @@ pub(super) trait Transform: Send {
     fn finish_length(&self) -> usize;
     /// Most bytes that `one_shot` gives.
     fn one_shot_length(&self, input: usize) -> usize;
+    /// True when `update` gives output that may be shown before `finish`, and never more than it has taken.
+    fn streams(&self) -> bool {
+        false
+    }
     /// Whether `one_shot` may take so many bytes, for those that can tell before they see them.
     fn check_length(&self, _input: usize) -> Result<()> {
         Ok(())
@@ -203,6 +208,23 @@ impl Cipher {
     pub fn one_shot(self, input: &[u8]) -> Result<Bytes> {
         let expected = self.transform.one_shot_length(input.len());
         collect(self.direction, input.len(), expected, |output| self.transform.one_shot(input, output))
+    }
+}
+
+impl Cipher {
+    /// As [`Cipher::update`], where the input is; gives the length of the output.
+    pub fn update_in(&mut self, span: &Span) -> Result<usize> {
+        span.replace(|piece, output| self.transform.update(piece, output))
+    }
+
+    /// As [`Cipher::one_shot`], where the input is; gives the length of the output.
+    pub fn one_shot_in(mut self, span: &Span) -> Result<usize> {
+        if !self.transform.streams() {
+            let output = Input::Memory(span.clone()).whole(|data| self.one_shot(data))?;
+            return span.append(0, &output);
+        }
+        let written = self.update_in(span)?;
+        span.append(written, &self.finish()?)
     }
 }
 

@@ -1,11 +1,11 @@
 //! Chapter 5.10: decryption.
 
-use claviger_protocol::Result;
 use claviger_protocol::call::{Decrypt, DecryptFinal, DecryptOnce, DecryptUpdate, Room};
 use claviger_protocol::flags::mechanism::DECRYPT;
+use claviger_protocol::{Bytes, Result};
 
 use super::large::Large;
-use super::operation::{self, begin, fill, whole};
+use super::operation::{self, begin, transform, whole};
 use crate::cache::Kind;
 use crate::client::Client;
 use crate::ptr::params::MechanismIn;
@@ -27,11 +27,15 @@ pub fn decrypt(client: &Client, session: u64, encrypted_data: In, out: Out) -> R
         client,
         Kind::Decrypt,
         session,
-        encrypted_data.length(),
+        encrypted_data,
         out,
-        |room| Ok(Decrypt { session, encrypted_data: encrypted_data.bytes()?, room }),
-        |mechanism, key, room| {
-            Ok(DecryptOnce { session, mechanism, key, encrypted_data: encrypted_data.bytes()?, room })
+        |room| Decrypt { session, encrypted_data: Bytes::default(), room },
+        |mechanism, key, room| DecryptOnce {
+            session,
+            mechanism,
+            key,
+            encrypted_data: Bytes::default(),
+            room,
         },
     )
 }
@@ -43,9 +47,8 @@ pub fn decrypt_update(client: &Client, session: u64, encrypted_part: In, out: Ou
         let update = |encrypted_part, room| DecryptUpdate { session, encrypted_part, room };
         return large.transform(encrypted_part, out, update, None::<fn(Room) -> DecryptFinal>);
     }
-    fill(client, session, DECRYPT, out, |room| {
-        Ok(DecryptUpdate { session, encrypted_part: encrypted_part.bytes()?, room })
-    })
+    let update = |room| DecryptUpdate { session, encrypted_part: Bytes::default(), room };
+    transform(client, session, DECRYPT, encrypted_part, out, update)
 }
 
 /// `C_DecryptFinal`.

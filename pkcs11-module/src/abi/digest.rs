@@ -1,11 +1,11 @@
 //! Chapter 5.12: message digesting.
 
-use claviger_protocol::Result;
 use claviger_protocol::call::{Digest, DigestFinal, DigestKey, DigestOnce, DigestUpdate};
 use claviger_protocol::flags::mechanism::DIGEST;
+use claviger_protocol::{Bytes, Result};
 
 use super::large::Large;
-use super::operation::{begin, fill, part, whole};
+use super::operation::{begin, feed, fill, part, whole};
 use crate::cache::Kind;
 use crate::client::Client;
 use crate::ptr::params::MechanismIn;
@@ -27,10 +27,10 @@ pub fn digest(client: &Client, session: u64, data: In, out: Out) -> Result<()> {
         client,
         Kind::Digest,
         session,
-        data.length(),
+        data,
         out,
-        |room| Ok(Digest { session, data: data.bytes()?, room }),
-        |mechanism, _, room| Ok(DigestOnce { session, mechanism, data: data.bytes()?, room }),
+        |room| Digest { session, data: Bytes::default(), room },
+        |mechanism, _, room| DigestOnce { session, mechanism, data: Bytes::default(), room },
     )
 }
 
@@ -40,7 +40,7 @@ pub fn digest_update(client: &Client, session: u64, data: In) -> Result<()> {
         let large = Large { client, session, operation: DIGEST };
         return large.feed(data, |part| DigestUpdate { session, part });
     }
-    part(client, session, DIGEST, || Ok(DigestUpdate { session, part: data.bytes()? }))
+    feed(client, session, DIGEST, data, DigestUpdate { session, part: Bytes::default() })
 }
 
 /// `C_DigestKey`.

@@ -1,11 +1,11 @@
 //! Chapter 5.8: encryption.
 
-use claviger_protocol::Result;
 use claviger_protocol::call::{Encrypt, EncryptFinal, EncryptOnce, EncryptUpdate, Room};
 use claviger_protocol::flags::mechanism::ENCRYPT;
+use claviger_protocol::{Bytes, Result};
 
 use super::large::Large;
-use super::operation::{self, begin, fill, whole};
+use super::operation::{self, begin, transform, whole};
 use crate::cache::Kind;
 use crate::client::Client;
 use crate::ptr::params::MechanismIn;
@@ -27,10 +27,10 @@ pub fn encrypt(client: &Client, session: u64, data: In, out: Out) -> Result<()> 
         client,
         Kind::Encrypt,
         session,
-        data.length(),
+        data,
         out,
-        |room| Ok(Encrypt { session, data: data.bytes()?, room }),
-        |mechanism, key, room| Ok(EncryptOnce { session, mechanism, key, data: data.bytes()?, room }),
+        |room| Encrypt { session, data: Bytes::default(), room },
+        |mechanism, key, room| EncryptOnce { session, mechanism, key, data: Bytes::default(), room },
     )
 }
 
@@ -41,7 +41,8 @@ pub fn encrypt_update(client: &Client, session: u64, part: In, out: Out) -> Resu
         let update = |part, room| EncryptUpdate { session, part, room };
         return large.transform(part, out, update, None::<fn(Room) -> EncryptFinal>);
     }
-    fill(client, session, ENCRYPT, out, |room| Ok(EncryptUpdate { session, part: part.bytes()?, room }))
+    let update = |room| EncryptUpdate { session, part: Bytes::default(), room };
+    transform(client, session, ENCRYPT, part, out, update)
 }
 
 /// `C_EncryptFinal`.

@@ -1,10 +1,10 @@
 //! Data of more than a frame: announced, so that the daemon judges its length and the room for what becomes of it
 //! before it takes any, and then sent in parts. What an application does in one call stays one call to it.
 
-use claviger_protocol::call::{Announce, Call, Output, Rest, Room};
+use claviger_protocol::call::{Announce, Bulk, Call, Output, Rest, Room};
 use claviger_protocol::{Bytes, Result, Rv};
 
-use super::operation::part;
+use super::operation::{feed, part, put};
 use crate::client::Client;
 use crate::ptr::{In, Out};
 
@@ -21,7 +21,7 @@ pub struct Large<'a> {
 
 impl Large<'_> {
     /// Data of a one-shot call whose output comes at the end: a digest, a signature.
-    pub fn digest<U: Call<Reply = ()>, F: Call<Reply = Output>>(
+    pub fn digest<U: Bulk<Reply = ()>, F: Call<Reply = Output>>(
         self,
         data: In,
         out: Out,
@@ -29,15 +29,15 @@ impl Large<'_> {
         finish: impl FnOnce(Room) -> F,
     ) -> Result<()> {
         if let Some(answer) = self.announce(data.length(), true, out.room())? {
-            return out.write((&answer).into())?.done();
+            return out.write((&answer).into(), None)?.done();
         }
         self.feed(data, update)?;
         let output = self.part(|| Ok(finish(out.room()?)))?;
-        out.write((&output).into())?.done()
+        out.write((&output).into(), None)?.done()
     }
 
     /// Data of a one-shot call without output: `C_Verify`.
-    pub fn verify<U: Call<Reply = ()>, F: Call<Reply = ()>>(
+    pub fn verify<U: Bulk<Reply = ()>, F: Call<Reply = ()>>(
         self,
         data: In,
         update: impl Fn(Bytes) -> U,
@@ -49,12 +49,13 @@ impl Large<'_> {
     }
 
     /// Data of a multi-part call without output.
-    pub fn feed<U: Call<Reply = ()>>(self, data: In, update: impl Fn(Bytes) -> U) -> Result<()> {
-        data.chunks().try_for_each(|chunk| self.part(|| Ok(update(chunk?))))
+    pub fn feed<U: Bulk<Reply = ()>>(self, data: In, update: impl Fn(Bytes) -> U) -> Result<()> {
+        let Large { client, session, operation } = self;
+        data.chunks().try_for_each(|chunk| feed(client, session, operation, chunk, update(Bytes::default())))
     }
 
     /// Data that becomes as much output. `finish` ends a one-shot call; without it, it is a part.
-    pub fn transform<U: Call<Reply = Output>, F: Call<Reply = Output>>(
+    pub fn transform<U: Bulk<Reply = Output>, F: Call<Reply = Output>>(
         self,
         data: In,
         mut out: Out,
@@ -62,12 +63,13 @@ impl Large<'_> {
         finish: Option<impl FnOnce(Room) -> F>,
     ) -> Result<()> {
         if let Some(answer) = self.announce(data.length(), finish.is_some(), out.room())? {
-            return out.write((&answer).into())?.done();
+            return out.write((&answer).into(), None)?.done();
         }
         let mut written = 0;
         for chunk in data.chunks() {
-            let output = self.part(|| Ok(update(chunk?, out.room_after(written)?)))?;
-            match out.put(written, &output)? {
+            let Large { client, session, operation } = self;
+            let request = update(Bytes::default(), out.room_after(written)?);
+            match put(client, session, operation, chunk, (&mut out, written), request)? {
                 Some(length) => written += length,
                 None => return Err(Rv::BUFFER_TOO_SMALL),
             }
@@ -85,9 +87,9 @@ impl Large<'_> {
     pub fn last(self, written: u64, mut out: Out, output: Output) -> Result<()> {
         let total = match (&output, out.room_after(written)?) {
             (Output::Length(total), Some(_)) => *total,
-            (Output::Length(_), None) => return out.write((&output).into())?.done(),
+            (Output::Length(_), None) => return out.write((&output).into(), None)?.done(),
             _ => {
-                return match out.put(written, &output)? {
+                return match out.put(written, (&output).into(), None)? {
                     Some(length) => out.end(written + length),
                     None => Err(Rv::BUFFER_TOO_SMALL),
                 };
@@ -97,7 +99,7 @@ impl Large<'_> {
         while offset < total {
             let Large { session, operation, .. } = self;
             let output = self.part(|| Ok(Rest { session, operation, offset }))?;
-            match out.put(written + offset, &output)? {
+            match out.put(written + offset, (&output).into(), None)? {
                 Some(length) if length > 0 => offset += length,
                 _ => return Err(Rv::DEVICE_ERROR),
             }

@@ -2,14 +2,15 @@
 //! [rule](crate::cache) allows it.
 
 use claviger_protocol::call::{
-    Call, DecryptInit, DigestInit, EncryptInit, Output, OutputRef, Room, SessionCancel, SignInit, VerifyInit,
+    Bulk, Call, DecryptInit, DigestInit, EncryptInit, Output, OutputRef, Room, SessionCancel, SignInit,
+    VerifyInit,
 };
 use claviger_protocol::params::Mechanism;
 use claviger_protocol::{Result, Rv};
 
 use crate::cache::{Begin, Kind, Pending, Whole};
 use crate::client::Client;
-use crate::ptr::{Filled, Out};
+use crate::ptr::{Filled, In, Out};
 
 /// `C_*Init` of a kind; `key` is 0 for a digest.
 pub fn begin(
@@ -55,29 +56,29 @@ pub fn send_pending(client: &Client) {
     }
 }
 
-/// A call that does a pending or active operation whole, and fills the caller's buffer. `length` is of the input;
-/// `alone` and `with_init` make the call without and with its Init.
-pub fn whole<A: Call<Reply = Output>, W: Call<Reply = Output>>(
+/// A call that does a pending or active operation whole, and fills the caller's buffer. `alone` and `with_init` make the
+/// call without and with its Init, and without its data.
+pub fn whole<A: Bulk<Reply = Output>, W: Bulk<Reply = Output>>(
     client: &Client,
     kind: Kind,
     session: u64,
-    length: u64,
+    data: In,
     out: Out,
-    alone: impl FnOnce(Room) -> Result<A>,
-    with_init: impl FnOnce(Mechanism, u64, Room) -> Result<W>,
+    alone: impl FnOnce(Room) -> A,
+    with_init: impl FnOnce(Mechanism, u64, Room) -> W,
 ) -> Result<()> {
-    let room = out.room();
+    let (room, length) = (out.room(), data.length());
     if room == Ok(None)
         && let Some(answer) = client.cache.length(kind, session, length)
     {
-        return out.write(OutputRef::Length(answer))?.done();
+        return out.write(OutputRef::Length(answer), None)?.done();
     }
     let asked = client.cache.stamp();
     let filled = match client.cache.whole(kind, session) {
         Whole::Refused(rv) => return Err(rv),
         Whole::Alone(serial) => {
-            let call = |request: &A| client.fill(request, out);
-            let filled = sent(client, session, kind.flag(), || alone(room?), call);
+            let call = |request: A| client.fill_with(request, data, out);
+            let filled = sent(client, session, kind.flag(), || Ok(alone(room?)), call);
             if is_over(filled) {
                 client.cache.ended(kind, session, serial);
             }
@@ -85,10 +86,10 @@ pub fn whole<A: Call<Reply = Output>, W: Call<Reply = Output>>(
         }
         Whole::WithInit(begun) => {
             let Pending { mechanism, key, .. } = begun.clone();
-            let request = room.and_then(|room| with_init(mechanism, key, room));
             // Arguments that cannot be sent end an operation that the daemon does not know.
-            let request = request.inspect_err(|_| client.cache.settled(kind, session, true))?;
-            let filled = client.fill(&request, out);
+            let checked = room.and_then(|room| data.check().map(|()| room));
+            let room = checked.inspect_err(|_| client.cache.settled(kind, session, true))?;
+            let filled = client.fill_with(with_init(mechanism, key, room), data, out);
             if let Ok(Filled::Length(answer)) = filled {
                 client.cache.learn_length(kind, session, &begun, length, answer, asked);
             }
@@ -100,9 +101,10 @@ pub fn whole<A: Call<Reply = Output>, W: Call<Reply = Output>>(
 }
 
 /// As [`whole`], for `C_Verify`, which fills no buffer.
-pub fn whole_verify<A: Call<Reply = ()>, W: Call<Reply = ()>>(
+pub fn whole_verify<A: Bulk<Reply = ()>, W: Bulk<Reply = ()>>(
     client: &Client,
     session: u64,
+    data: In,
     alone: impl FnOnce() -> Result<A>,
     with_init: impl FnOnce(Mechanism, u64) -> Result<W>,
 ) -> Result<()> {
@@ -111,16 +113,16 @@ pub fn whole_verify<A: Call<Reply = ()>, W: Call<Reply = ()>>(
     match client.cache.whole(kind, session) {
         Whole::Refused(rv) => Err(rv),
         Whole::Alone(serial) => {
-            let result = sent(client, session, kind.flag(), alone, |request| client.call(request));
+            let result = sent(client, session, kind.flag(), alone, |request| client.feed(request, data));
             if is_over(&result) {
                 client.cache.ended(kind, session, serial);
             }
             result
         }
         Whole::WithInit(begun) => {
-            let request = with_init(begun.mechanism, begun.key);
+            let request = data.check().and_then(|()| with_init(begun.mechanism, begun.key));
             let request = request.inspect_err(|_| client.cache.settled(kind, session, true))?;
-            let result = client.call(&request);
+            let result = client.feed(request, data);
             client.cache.settled(kind, session, is_over(&result));
             result
         }
@@ -154,7 +156,47 @@ pub fn part<C: Call>(
     request: impl FnOnce() -> Result<C>,
 ) -> Result<C::Reply> {
     send_inits(client, session, flags)?;
-    sent(client, session, flags, request, |request| client.call(request))
+    sent(client, session, flags, request, |request| client.call(&request))
+}
+
+/// Sends a call that feeds an active operation; see [`part`].
+pub fn feed<C: Bulk<Reply = ()>>(
+    client: &Client,
+    session: u64,
+    flags: u64,
+    data: In,
+    request: C,
+) -> Result<()> {
+    send_inits(client, session, flags)?;
+    sent(client, session, flags, || Ok(request), |request| client.feed(request, data))
+}
+
+/// Sends a call that gives output for data, behind `written` bytes of it; see [`part`] and [`Out::put`].
+pub fn put<C: Bulk<Reply = Output>>(
+    client: &Client,
+    session: u64,
+    flags: u64,
+    data: In,
+    (out, written): (&mut Out, u64),
+    request: C,
+) -> Result<Option<u64>> {
+    send_inits(client, session, flags)?;
+    sent(client, session, flags, || Ok(request), |request| client.put_with(request, data, out, written))
+}
+
+/// Sends a call that gives output for data; see [`part`].
+pub fn transform<C: Bulk<Reply = Output>>(
+    client: &Client,
+    session: u64,
+    flags: u64,
+    data: In,
+    out: Out,
+    request: impl FnOnce(Room) -> C,
+) -> Result<()> {
+    send_inits(client, session, flags)?;
+    let room = out.room();
+    let call = |request| client.fill_with(request, data, out);
+    sent(client, session, flags, || Ok(request(room?)), call)?.done()
 }
 
 /// Sends a call that fills the caller's buffer; see [`part`].
@@ -167,7 +209,7 @@ pub fn fill<C: Call<Reply = Output>>(
 ) -> Result<()> {
     send_inits(client, session, flags)?;
     let room = out.room();
-    sent(client, session, flags, || request(room?), |request| client.fill(request, out))?.done()
+    sent(client, session, flags, || request(room?), |request| client.fill(&request, out))?.done()
 }
 
 fn send_inits(client: &Client, session: u64, flags: u64) -> Result<()> {
@@ -184,9 +226,9 @@ fn sent<C: Call, R>(
     session: u64,
     flags: u64,
     request: impl FnOnce() -> Result<C>,
-    call: impl FnOnce(&C) -> Result<R>,
+    call: impl FnOnce(C) -> Result<R>,
 ) -> Result<R> {
-    match request().and_then(|request| call(&request)) {
+    match request().and_then(call) {
         Err(rv @ (Rv::ARGUMENTS_BAD | Rv::DATA_LEN_RANGE | Rv::HOST_MEMORY)) if flags != 0 => {
             match client.call(&SessionCancel { session, flags }) {
                 // The session's own error comes first (section 5.1.2).

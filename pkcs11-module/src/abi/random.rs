@@ -10,7 +10,7 @@ use crate::ptr::{In, OutArray};
 /// `C_SeedRandom`.
 pub fn seed_random(client: &Client, session: u64, seed: In) -> Result<()> {
     if seed.is_large() {
-        return seed.chunks().try_for_each(|seed| client.call(&SeedRandom { session, seed: seed? }));
+        return seed.chunks().try_for_each(|seed| client.call(&SeedRandom { session, seed: seed.bytes()? }));
     }
     client.call(&SeedRandom { session, seed: seed.bytes()? })
 }

@@ -1,11 +1,11 @@
 //! Chapter 5.13: signing and MACing.
 
-use claviger_protocol::Result;
 use claviger_protocol::call::{Sign, SignFinal, SignOnce, SignRecover, SignRecoverInit, SignUpdate};
 use claviger_protocol::flags::mechanism::{SIGN, SIGN_RECOVER};
+use claviger_protocol::{Bytes, Result};
 
 use super::large::Large;
-use super::operation::{begin, fill, part, whole};
+use super::operation::{begin, feed, fill, whole};
 use crate::cache::Kind;
 use crate::client::Client;
 use crate::ptr::params::MechanismIn;
@@ -27,10 +27,10 @@ pub fn sign(client: &Client, session: u64, data: In, signature: Out) -> Result<(
         client,
         Kind::Sign,
         session,
-        data.length(),
+        data,
         signature,
-        |room| Ok(Sign { session, data: data.bytes()?, room }),
-        |mechanism, key, room| Ok(SignOnce { session, mechanism, key, data: data.bytes()?, room }),
+        |room| Sign { session, data: Bytes::default(), room },
+        |mechanism, key, room| SignOnce { session, mechanism, key, data: Bytes::default(), room },
     )
 }
 
@@ -40,7 +40,7 @@ pub fn sign_update(client: &Client, session: u64, data: In) -> Result<()> {
         let large = Large { client, session, operation: SIGN };
         return large.feed(data, |part| SignUpdate { session, part });
     }
-    part(client, session, SIGN, || Ok(SignUpdate { session, part: data.bytes()? }))
+    feed(client, session, SIGN, data, SignUpdate { session, part: Bytes::default() })
 }
 
 /// `C_SignFinal`.

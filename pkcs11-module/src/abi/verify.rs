@@ -1,13 +1,13 @@
 //! Chapter 5.15: verifying signatures and MACs.
 
-use claviger_protocol::Result;
 use claviger_protocol::call::{
     Verify, VerifyFinal, VerifyOnce, VerifyRecover, VerifyRecoverInit, VerifyUpdate,
 };
 use claviger_protocol::flags::mechanism::{VERIFY, VERIFY_RECOVER};
+use claviger_protocol::{Bytes, Result};
 
 use super::large::Large;
-use super::operation::{begin, fill, part, whole_verify};
+use super::operation::{begin, feed, fill, part, whole_verify};
 use crate::cache::Kind;
 use crate::client::Client;
 use crate::ptr::params::MechanismIn;
@@ -28,9 +28,10 @@ pub fn verify(client: &Client, session: u64, data: In, signature: In) -> Result<
     whole_verify(
         client,
         session,
-        || Ok(Verify { session, data: data.bytes()?, signature: signature.bytes()? }),
+        data,
+        || Ok(Verify { session, data: Bytes::default(), signature: signature.bytes()? }),
         |mechanism, key| {
-            Ok(VerifyOnce { session, mechanism, key, data: data.bytes()?, signature: signature.bytes()? })
+            Ok(VerifyOnce { session, mechanism, key, data: Bytes::default(), signature: signature.bytes()? })
         },
     )
 }
@@ -41,7 +42,7 @@ pub fn verify_update(client: &Client, session: u64, data: In) -> Result<()> {
         let large = Large { client, session, operation: VERIFY };
         return large.feed(data, |part| VerifyUpdate { session, part });
     }
-    part(client, session, VERIFY, || Ok(VerifyUpdate { session, part: data.bytes()? }))
+    feed(client, session, VERIFY, data, VerifyUpdate { session, part: Bytes::default() })
 }
 
 /// `C_VerifyFinal`.
