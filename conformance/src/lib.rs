@@ -11,6 +11,7 @@
 //! * [`rules`] what holds for every operation, whatever it computes
 //! * [`matrix`] every mechanism of a token, used rightly and wrongly
 //! * [`wire`] a client of the sockets that may say anything
+//! * [`memory`] memory for such a client to share
 //! * [`process`] what needs the operating system: death signals, limits, affinity
 //!
 //! `tests/` has one file per chapter of the standard and one per way to break things.
@@ -24,6 +25,7 @@ pub mod desk;
 pub mod harness;
 pub mod matrix;
 pub mod mechanism;
+pub mod memory;
 pub mod openssl;
 pub mod process;
 pub mod raw;

@@ -276,3 +276,16 @@ pub fn interrupted(action: impl FnOnce()) -> u64 {
     unsafe { libc::sigaction(libc::SIGUSR1, &old, std::ptr::null_mut()) };
     CAME.load(Ordering::Relaxed) - before
 }
+
+/// True while this process maps memory that a module shares with its daemon.
+pub fn maps_shared_memory() -> bool {
+    let maps = std::fs::read_to_string("/proc/self/maps").expect("the maps of this process");
+    maps.contains("memfd:claviger ")
+}
+
+/// Lets this process have as many descriptors as it may.
+pub fn raise_descriptor_limit() {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).expect("the limit");
+    setrlimit(Resource::RLIMIT_NOFILE, hard, hard).expect("a higher limit");
+}

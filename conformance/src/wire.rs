@@ -1,6 +1,7 @@
 //! A client of the sockets that may say anything.
 
-use std::io::{Read, Write};
+use std::io::{IoSlice, Read, Write};
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
@@ -12,6 +13,7 @@ use claviger_protocol::frame::{
     ReplyHeader, RequestHeader, Welcome,
 };
 use claviger_protocol::{Result, Rv, admin};
+use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 
 /// How long the daemon may take to answer or to hang up.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -87,6 +89,27 @@ impl Wire {
         let reply = self.receive()?;
         let header: ReplyHeader = codec::decode(&reply[..REPLY_HEADER_BYTES]).expect("a reply header");
         assert_eq!(header.sequence, self.sequence, "the reply is to another request");
+        Some((header.rv, reply[REPLY_HEADER_BYTES..].to_vec()))
+    }
+
+    /// As [`request`](Self::request), with descriptors that come along.
+    pub fn request_with(
+        &mut self,
+        call: u16,
+        body: &[u8],
+        descriptors: &[BorrowedFd],
+    ) -> Option<(Rv, Vec<u8>)> {
+        self.sequence += 1;
+        let header = codec::encode(&RequestHeader { sequence: self.sequence, call }).unwrap();
+        let length = (header.len() + body.len()) as u32;
+        let bytes = [&length.to_le_bytes()[..], &header, body].concat();
+        let descriptors: Vec<_> = descriptors.iter().map(AsRawFd::as_raw_fd).collect();
+        let (parts, rights) = ([IoSlice::new(&bytes)], [ControlMessage::ScmRights(&descriptors)]);
+        let rights = if descriptors.is_empty() { &[][..] } else { &rights };
+        let sent = sendmsg::<()>(self.stream.as_raw_fd(), &parts, rights, MsgFlags::MSG_NOSIGNAL, None);
+        assert_eq!(sent, Ok(bytes.len()), "a short message");
+        let reply = self.receive()?;
+        let header: ReplyHeader = codec::decode(&reply[..REPLY_HEADER_BYTES]).expect("a reply header");
         Some((header.rv, reply[REPLY_HEADER_BYTES..].to_vec()))
     }
 

@@ -27,6 +27,21 @@ fn run(setup: &Setup, scenario: &[&str], environment: &[(&str, &str)]) -> Answer
 }
 
 #[test]
+fn a_child_does_not_share_the_memory_that_its_parent_shares_with_the_daemon() {
+    let setup = token_with_key();
+    let answer = run(&setup, &["fork-long", &setup.ring.label], &[]);
+    let expected = "\
+parent shares memory: true
+child shares memory: false
+child: true, shares memory: true
+child: exit 0
+parent: true
+parent shares memory: false
+";
+    assert_eq!((answer.stdout.as_str(), answer.code), (expected, Some(0)), "{}", answer.stderr);
+}
+
+#[test]
 fn a_child_starts_afresh_and_its_parent_sees_nothing_of_it() {
     let setup = token_with_key();
     let answer = run(&setup, &["fork", &setup.ring.label], &[]);

@@ -426,6 +426,7 @@ fn replies_to_the_module() {
         codec::encode(&call::Output::Data(some(&[5; 64]))).unwrap(),
         codec::encode(&call::Output::Length(u64::MAX)).unwrap(),
         codec::encode(&call::Output::TooSmall(64)).unwrap(),
+        codec::encode(&call::Output::Placed(64)).unwrap(),
         codec::encode(&attributes).unwrap(),
         codec::encode(&vec![M::AES_GCM, M::ECDSA]).unwrap(),
         vec![1; 300],

@@ -48,7 +48,12 @@ impl Memory {
         // First the mapping: behind the seal there is none that could be written to.
         let memory = Memory::map_whole(file, length)?;
         fcntl(file, FcntlArg::F_ADD_SEALS(size | SealFlag::F_SEAL_FUTURE_WRITE | SealFlag::F_SEAL_SEAL))?;
-        fallocate(file, FallocateFlags::empty(), 0, i64::try_from(length).map_err(|_| Errno::EINVAL)?)?;
+        let size = i64::try_from(length).map_err(|_| Errno::EINVAL)?;
+        while let Err(error) = fallocate(file, FallocateFlags::empty(), 0, size) {
+            if error != Errno::EINTR {
+                return Err(error);
+            }
+        }
         Ok(memory)
     }
 

@@ -161,11 +161,14 @@ pub struct Accompanying<'a> {
 
 impl Write for Accompanying<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let Some(descriptor) = self.descriptor.take() else { return (&mut &*self.socket).write(bytes) };
+        let Some(descriptor) = self.descriptor else { return (&mut &*self.socket).write(bytes) };
         let (bytes, descriptors) = ([IoSlice::new(bytes)], [descriptor.as_raw_fd()]);
         let rights = [ControlMessage::ScmRights(&descriptors)];
         let fd = self.socket.stream.as_raw_fd();
-        Ok(sendmsg::<()>(fd, &bytes, &rights, MsgFlags::MSG_NOSIGNAL, None)?)
+        let sent = sendmsg::<()>(fd, &bytes, &rights, MsgFlags::MSG_NOSIGNAL, None)?;
+        // Not before: a signal may have come first, and then all is sent again.
+        self.descriptor = None;
+        Ok(sent)
     }
 
     fn flush(&mut self) -> io::Result<()> {

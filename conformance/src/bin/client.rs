@@ -31,6 +31,7 @@ fn main() {
         }
         ("exit-late", [token]) => exit_late(raw, token),
         ("fork", [token]) => fork(&raw, token),
+        ("fork-long", [token]) => fork_long(&raw, token),
         ("exec", [token]) => exec(&raw, token),
         _ => panic!("no scenario {scenario} with {} arguments", rest.len()),
     }
@@ -178,6 +179,29 @@ fn exit_late(raw: Raw, token: &str) {
 }
 
 /// What a child of fork sees, and that its parent sees nothing of it.
+/// Long data, of which a forked child sees nothing.
+fn fork_long(raw: &Raw, token: &str) {
+    let session = login(raw, token);
+    let data = vec![7; 100_000];
+    let digest = |session| {
+        raw.start(Operation::Digest, session, Some(&M::SHA256.into()), 0).expect("C_DigestInit");
+        raw.one_shot(Operation::Digest, session, &data, Room::Bytes(32)).unwrap()
+    };
+    let expected = digest(session);
+    println!("parent shares memory: {}", process::maps_shared_memory());
+    let status = process::fork(|| {
+        println!("child shares memory: {}", process::maps_shared_memory());
+        raw.initialize(Arguments::Null).expect("C_Initialize");
+        let own = log_in(raw, token).expect("C_Login");
+        println!("child: {}, shares memory: {}", digest(own) == expected, process::maps_shared_memory());
+        raw.finalize(false).expect("C_Finalize");
+    });
+    println!("child: {status}");
+    println!("parent: {}", digest(session) == expected);
+    raw.finalize(false).expect("C_Finalize");
+    println!("parent shares memory: {}", process::maps_shared_memory());
+}
+
 fn fork(raw: &Raw, token: &str) {
     let session = login(raw, token);
     raw.start(Operation::Digest, session, Some(&M::SHA256.into()), 0).expect("C_DigestInit");

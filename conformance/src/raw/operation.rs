@@ -3,7 +3,7 @@
 
 use std::ptr::null_mut;
 
-use claviger_protocol::Result;
+use claviger_protocol::{Result, Rv};
 use cryptoki_sys::*;
 
 use super::{Output, Raw, Room, check, input, output};
@@ -77,6 +77,22 @@ impl Raw {
         let (data, size) = input(data);
         // SAFETY: as in `call!`.
         output(room, |out, length| unsafe { f.expect("in the list")(session, data, size, out, length) })
+    }
+
+    /// As [`one_shot`](Self::one_shot) of `C_Encrypt` and `C_Decrypt`, where the first `length` bytes of the buffer are the
+    /// data and all of it is room for the output.
+    pub fn in_place(&self, operation: Operation, session: u64, mut buffer: Vec<u8>, length: usize) -> Output {
+        let functions = &self.functions;
+        let f: Option<Transform> = match operation {
+            Operation::Encrypt => functions.C_Encrypt,
+            Operation::Decrypt => functions.C_Decrypt,
+            _ => unreachable!("only ciphers work in place"),
+        };
+        let (mut room, data) = (buffer.len() as CK_ULONG, buffer.as_mut_ptr());
+        // SAFETY: as in `call!`; both pointers are to the buffer, as section 5.2 allows.
+        let rv = Rv(unsafe { f.expect("in the list")(session, data, length as CK_ULONG, data, &mut room) });
+        buffer.truncate(if rv == Rv::OK { room as usize } else { 0 });
+        Output { rv, length: room, data: buffer }
     }
 
     /// `C_EncryptUpdate` or `C_DecryptUpdate`.

@@ -7,6 +7,9 @@ use claviger_protocol::{Result, Rv};
 
 use super::In;
 
+/// How often the pages are asked for: a signal of the application's has the kernel drop those that it has made so far.
+const PAGE_TRIES: u32 = 16;
+
 /// A mapping of a memfd that nobody can shrink, with all its pages there: to touch it never fails (SIGBUS). A forked
 /// child does not get it.
 pub struct Memory {
@@ -39,7 +42,7 @@ impl Memory {
         // SAFETY: the descriptor is open, and these touch no memory of ours.
         let is_made = unsafe {
             libc::ftruncate(fd, size) == 0
-                && libc::fallocate(fd, 0, 0, size) == 0
+                && (0..PAGE_TRIES).any(|_| libc::fallocate(fd, 0, 0, size) == 0)
                 && libc::fcntl(fd, libc::F_ADD_SEALS, libc::F_SEAL_SHRINK | libc::F_SEAL_GROW) == 0
         };
         if !is_made {
