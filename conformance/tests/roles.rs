@@ -788,6 +788,9 @@ const ROWS: &[Row] = &[
         |c| c.say(call::Rest { session: c.session, operation: ENCRYPT, offset: 0 }),
         |s| refused(own, s, Rv::OPERATION_NOT_INITIALIZED),
     ),
+    Row("Share", false, |c| c.say(call::Share { bytes: 4096 }), |_| Rv::OK),
+    // Nothing comes with it.
+    Row("Attach", false, |c| c.say(call::Attach {}), |_| Rv::ARGUMENTS_BAD),
     Row("GetResumption", false, |c| c.say(call::GetResumption { session: c.session }), own),
     Row("OpenResumable", false, |c| c.say(call::OpenResumable { slot: c.slot, flags: READ_WRITE }), slot),
     Row("CloseResumable", false, |c| c.say(call::CloseResumable { session: c.session }), own),
