@@ -182,6 +182,7 @@ fn noise_in_every_call_is_refused_and_harmless() {
                 Rv::ARGUMENTS_BAD,
                 Rv::SESSION_HANDLE_INVALID,
                 Rv::SLOT_ID_INVALID,
+                Rv::SESSION_PARALLEL_NOT_SUPPORTED,
                 Rv::FUNCTION_NOT_SUPPORTED,
             ];
             let listed = *number == call::GetSlotList::NUMBER && rv == Rv::OK;
