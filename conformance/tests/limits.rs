@@ -186,3 +186,71 @@ fn one_user_at_his_limits_takes_nothing_from_another() {
         app.raw.finalize(false).unwrap();
     }
 }
+
+/// Each takes about a KiB of what is set apart for private keys.
+const RSA_KEYS: usize = 60;
+
+#[test]
+fn private_keys_beyond_the_memory_set_apart_for_them() {
+    let daemon = with("");
+    let ring = Ring::create(&daemon, &[]);
+    let rsa = openssl::rsa::Rsa::generate(2048).unwrap();
+    let template = |number: usize| {
+        let name = format!("key {number}");
+        let mut template = vec![
+            class(ObjectClass::PRIVATE_KEY),
+            key_type(KeyType::RSA),
+            bytes(A::MODULUS, rsa.n().to_vec()),
+            bytes(A::PUBLIC_EXPONENT, rsa.e().to_vec()),
+            bytes(A::PRIVATE_EXPONENT, rsa.d().to_vec()),
+            bytes(A::PRIME_1, rsa.p().unwrap().to_vec()),
+            bytes(A::PRIME_2, rsa.q().unwrap().to_vec()),
+            bytes(A::EXPONENT_1, rsa.dmp1().unwrap().to_vec()),
+            bytes(A::EXPONENT_2, rsa.dmq1().unwrap().to_vec()),
+            bytes(A::COEFFICIENT, rsa.iqmp().unwrap().to_vec()),
+            flag(A::SIGN, true),
+        ];
+        template.extend(on_token(&name));
+        template
+    };
+    let keys: Vec<u64> = {
+        let app = Application::on(&daemon);
+        let session = app.login(&ring);
+        (0..RSA_KEYS).map(|number| app.raw.create_object(session, &template(number)).unwrap()).collect()
+    };
+    // Each key is loaded when it is first used, and stays.
+    let uses = |settings: &str| {
+        daemon.stop(libc::SIGTERM);
+        fs::write(daemon.directory().join("clavigerd.toml"), settings).unwrap();
+        daemon.restart();
+        let app = Application::on(&daemon);
+        let session = app.login(&ring);
+        let sign = |key: u64| {
+            app.raw.start(Operation::Sign, session, Some(&M::SHA256_RSA_PKCS.into()), key)?;
+            match app.raw.one_shot(Operation::Sign, session, b"data", Room::Bytes(256)).rv {
+                Rv::OK => Ok(()),
+                rv => Err(rv),
+            }
+        };
+        let outcomes: Vec<_> = keys.iter().map(|key| sign(*key)).collect();
+        // Whatever happens to them, other keys are no matter.
+        let aes = app.aes(session, 32, &[]).unwrap();
+        app.raw.start(Operation::Encrypt, session, Some(&M::AES_ECB.into()), aes).unwrap();
+        assert_eq!(app.raw.one_shot(Operation::Encrypt, session, &[1; 16], Room::Bytes(16)).rv, Rv::OK);
+        let good = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
+        let bad: std::collections::BTreeSet<_> =
+            outcomes.iter().filter_map(|outcome| outcome.err().map(|rv| rv.to_string())).collect();
+        println!("{settings:?}: {good} of {RSA_KEYS} RSA-2048 keys used, {bad:?}");
+        (good, bad)
+    };
+    let (good, bad) = uses("[hardening]\nsecure_heap_bytes = 32768\n");
+    // As many as there is room for, and then a name and a remedy; or all, by forgetting some.
+    assert!(good > 5, "{good}");
+    assert!(bad.iter().all(|rv| rv == "CKR_DEVICE_MEMORY"), "{bad:?}");
+    assert!(
+        bad.is_empty() || daemon.log().contains("secure_heap_bytes"),
+        "the log says what helps: {}",
+        daemon.log()
+    );
+    assert_eq!(uses("").0, RSA_KEYS);
+}

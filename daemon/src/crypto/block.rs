@@ -67,6 +67,18 @@ impl Block {
     }
 }
 
+/// Length of the padding at the end of a block (RFC 5652, 6.3), in the same time for every content of it.
+fn padding(block: &[u8]) -> Option<usize> {
+    let length = usize::from(*block.last()?);
+    let mut bad = usize::from(length == 0) | usize::from(length > block.len());
+    for (place, byte) in block.iter().rev().enumerate() {
+        // All ones for a byte that is padding.
+        let mask = 0usize.wrapping_sub(usize::from(place < length));
+        bad |= mask & (usize::from(*byte) ^ length);
+    }
+    (std::hint::black_box(bad) == 0).then_some(length)
+}
+
 /// How many bytes the counter's `bits` low bits suffice for. The mechanism must not run on after that
 /// (PKCS#11 3.2, 6.11.3), so within it OpenSSL's 128-bit counter counts the same.
 fn bytes_until_wrap(bits: u64, block: &[u8; 16]) -> Result<u128> {
@@ -153,10 +165,55 @@ impl Transform for Block {
 
     fn finish(mut self: Box<Self>, output: &mut Vec<u8>) -> Result<()> {
         self.check_end()?;
-        match self.context.cipher_final_vec(output) {
-            Ok(_) => Ok(()),
-            Err(_) if self.holds_last() => Err(Error::EncryptedDataInvalid),
-            Err(stack) => Err(stack.into()),
+        if !self.holds_last() {
+            self.context.cipher_final_vec(output)?;
+            return Ok(());
+        }
+        // OpenSSL would raise an error for a bad padding, which takes half a microsecond: enough to tell it from a
+        // good one around something else that is refused.
+        self.context.set_padding(false);
+        self.context.cipher_final_vec(output)?;
+        let last = output.len().checked_sub(self.block).ok_or(Error::EncryptedDataInvalid)?;
+        match padding(&output[last..]) {
+            Some(length) => {
+                output.truncate(last + self.block - length);
+                Ok(())
+            }
+            None => {
+                output.truncate(last);
+                Err(Error::EncryptedDataInvalid)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_padding_is_whole_or_none() {
+        for block in [8usize, 16] {
+            for length in 0..=255u8 {
+                let good = (1..=block).contains(&usize::from(length));
+                let padded = |change: Option<usize>| {
+                    let mut bytes = vec![0xee; block];
+                    let from = block.saturating_sub(usize::from(length).max(1));
+                    bytes[from..].fill(length);
+                    bytes[block - 1] = length;
+                    if let Some(place) = change {
+                        bytes[place] ^= 0x40;
+                    }
+                    padding(&bytes)
+                };
+                assert_eq!(padded(None), good.then_some(usize::from(length)), "{length} of {block}");
+                if good {
+                    for place in 0..block - 1 {
+                        let in_it = place >= block - usize::from(length);
+                        assert_eq!(padded(Some(place)).is_none(), in_it, "{place}, {length} of {block}");
+                    }
+                }
+            }
         }
     }
 }
