@@ -7,6 +7,7 @@
 
 use std::ffi::{CStr, c_int, c_uchar, c_uint, c_void};
 use std::ptr::{self, NonNull};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use foreign_types::{ForeignType, ForeignTypeRef};
 use openssl::error::ErrorStack;
@@ -318,6 +319,22 @@ pub fn decapsulate(key: &PKeyRef<Private>, ciphertext: &[u8]) -> Result<Zeroizin
 unsafe extern "C" {
     // crypto.h; openssl-sys lacks it.
     fn CRYPTO_secure_malloc_init(size: usize, minsize: usize) -> c_int;
+    fn CRYPTO_secure_used() -> usize;
+}
+
+/// Size of the memory set apart for private keys, in bytes; 0 for none.
+static SECURE_HEAP_BYTES: AtomicUsize = AtomicUsize::new(0);
+
+/// True when so much of the memory set apart for private keys is used that a key may not have found room: OpenSSL's
+/// decoders do not say why they fail.
+pub fn secure_heap_is_full() -> bool {
+    let bytes = SECURE_HEAP_BYTES.load(Ordering::Acquire);
+    if bytes == 0 {
+        return false;
+    }
+    // SAFETY: reads a counter under OpenSSL's own lock, which is there since the memory is.
+    let used = unsafe { CRYPTO_secure_used() };
+    used > bytes / 8 * 7
 }
 
 /// Sets memory apart for private keys: guarded, not dumped, locked if the system lets it be
@@ -330,11 +347,13 @@ pub fn secure_heap(bytes: usize) -> SecureHeap {
     }
     openssl::init();
     // SAFETY: takes two numbers, both powers of two; nobody else initialises it at the same time.
-    match unsafe { CRYPTO_secure_malloc_init(bytes, SMALLEST) } {
+    let made = match unsafe { CRYPTO_secure_malloc_init(bytes, SMALLEST) } {
         1 => SecureHeap::Locked,
         2 => SecureHeap::Unlocked,
-        _ => SecureHeap::Refused,
-    }
+        _ => return SecureHeap::Refused,
+    };
+    SECURE_HEAP_BYTES.store(bytes, Ordering::Release);
+    made
 }
 
 /// Mixes bytes into the random generator, counting on no entropy in them.

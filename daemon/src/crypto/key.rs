@@ -24,15 +24,20 @@ pub enum Key {
     Secret(Zeroizing<Vec<u8>>),
 }
 
+/// Why a stored form was not read.
+fn unreadable() -> Error {
+    if ffi::secure_heap_is_full() { Error::SecureHeapFull } else { Error::DataInvalid }
+}
+
 impl Key {
     /// The key of a stored form, taken on trust: what was checked when it was made is not checked again.
     ///
     /// `DataInvalid` when it is no such form, `KeyTypeInconsistent` when it holds a key of another type,
-    /// `CurveNotSupported`.
+    /// `CurveNotSupported`, `SecureHeapFull`.
     pub fn from_material(class: ObjectClass, key_type: KeyType, material: &[u8]) -> Result<Key> {
         match class {
             ObjectClass::PRIVATE_KEY => {
-                let key = PKey::private_key_from_pkcs8(material).map_err(|_| Error::DataInvalid)?;
+                let key = PKey::private_key_from_pkcs8(material).map_err(|_| unreadable())?;
                 fits(&key, key_type)?;
                 Ok(Key::Private(key))
             }
