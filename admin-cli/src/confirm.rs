@@ -132,7 +132,7 @@ fn show(call: &mut Call<'_, '_>, request: &Request, client: &mut Client) -> Resu
     let is_at_once = call.verb.path == AT_ONCE;
     let mut about_keys =
         related(request, &[("keyring", "keyring"), ("pending-window-days", "pending-window-days")]);
-    about_keys.arguments.push(("names".to_owned(), ArgumentValue::List(named)));
+    about_keys.arguments.push(("names".to_owned(), ArgumentValue::List(named.clone())));
     let Some(keys) = look(call, client, "keys preflight", &about_keys)? else { return Ok(()) };
     match keys.as_array().map(Vec::as_slice) {
         Some([key]) => facts(key, is_destroy && !is_at_once).iter().for_each(|line| call.console.say(line)),
@@ -147,10 +147,14 @@ fn show(call: &mut Call<'_, '_>, request: &Request, client: &mut Client) -> Resu
     if is_destroy {
         call.console.say(if is_at_once { LOSS_AT_ONCE } else { LOSS });
     }
-    if text(request, "key").is_none() {
-        return Ok(());
-    }
-    let versions = related(request, &[("key", "key"), ("keyring", "keyring")]);
+    // A whole key is shown with its versions before it is destroyed, and versions always.
+    let key = match (text(request, "key"), &named[..]) {
+        (Some(key), _) => key.to_owned(),
+        (None, [key]) if is_destroy => key.clone(),
+        _ => return Ok(()),
+    };
+    let mut versions = related(request, &[("keyring", "keyring")]);
+    versions.arguments.push(("key".to_owned(), ArgumentValue::Text(key)));
     let Some(versions) = look(call, client, "keys versions list", &versions)? else { return Ok(()) };
     let named = list(request, "versions");
     let lost: Vec<Value> = versions
@@ -258,6 +262,27 @@ mod tests {
             assert!(err.contains(fact), "{fact}: {err}");
         }
         assert!(out.contains("Destroy scheduled"));
+    }
+
+    #[test]
+    fn a_whole_key_is_shown_with_its_versions() {
+        let (daemon, verbs) = daemon();
+        let line = ["keys", "destroy", "invoices", "--keyring", "r"];
+        let (exit, _, err) = run(daemon.socket(), &line, "invoices\n", true);
+        assert_eq!(exit, 0, "{err}");
+        assert_eq!(verbs.iter().take(3).last(), Some("keys destroy"));
+        assert!(err.contains("1        Disabled") && err.contains("2        Enabled"), "{err}");
+    }
+
+    #[test]
+    fn material_that_goes_at_once_is_not_said_to_be_restorable() {
+        let (daemon, verbs) = daemon();
+        let line = ["keys", "delete-imported-key-material", "invoices", "--keyring", "r"];
+        let (exit, _, err) = run(daemon.socket(), &line, "invoices\n", true);
+        assert_eq!(exit, 0, "{err}");
+        assert_eq!(verbs.iter().take(3).last(), Some("keys delete-imported-key-material"));
+        assert!(err.contains("gone at once") && !err.contains("can be restored"), "{err}");
+        assert!(!err.contains("Gone for ever at"), "{err}");
     }
 
     #[test]

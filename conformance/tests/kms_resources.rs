@@ -359,3 +359,65 @@ fn two_admins_at_once_and_a_daemon_that_is_gone() {
     desk.daemon.restart();
     assert_eq!(desk.json("import-jobs wait j --keyring r")["state"], "ACTIVE");
 }
+
+/// What `gcloud kms` is called with in the documents that users come from: the words, and the options.
+const GCLOUD: &[(&str, &str)] = &[
+    ("keyrings create", "location project"),
+    ("keyrings list", "location filter limit page-size sort-by uri"),
+    ("keyrings describe", "location"),
+    (
+        "keys create",
+        "keyring location purpose default-algorithm protection-level skip-initial-version-creation import-only \
+         rotation-period next-rotation-time destroy-scheduled-duration labels",
+    ),
+    ("keys list", "keyring location filter"),
+    ("keys describe", "keyring location"),
+    (
+        "keys update",
+        "keyring location primary-version rotation-period next-rotation-time remove-rotation-schedule \
+         default-algorithm update-labels remove-labels clear-labels",
+    ),
+    ("keys set-primary-version", "keyring location version"),
+    ("keys versions create", "key keyring location primary"),
+    ("keys versions list", "key keyring location filter"),
+    ("keys versions describe", "key keyring location"),
+    ("keys versions enable", "key keyring location"),
+    ("keys versions disable", "key keyring location"),
+    ("keys versions destroy", "key keyring location"),
+    ("keys versions restore", "key keyring location"),
+    (
+        "keys versions import",
+        "key keyring location import-job algorithm target-key-file public-key-file wrapped-key-file version",
+    ),
+    ("keys versions get-public-key", "key keyring location output-file public-key-format"),
+    ("import-jobs create", "keyring location import-method protection-level"),
+    ("import-jobs list", "keyring location"),
+    ("import-jobs describe", "keyring location"),
+    (
+        "encrypt",
+        "key keyring location version plaintext-file ciphertext-file additional-authenticated-data-file \
+         skip-integrity-verification",
+    ),
+    ("decrypt", "key keyring location plaintext-file ciphertext-file additional-authenticated-data-file"),
+    ("raw-encrypt", "key keyring location version plaintext-file ciphertext-file initialization-vector-file"),
+    ("raw-decrypt", "key keyring location version plaintext-file ciphertext-file initialization-vector-file"),
+    ("asymmetric-sign", "key keyring location version digest-algorithm input-file signature-file"),
+    ("asymmetric-decrypt", "key keyring location version ciphertext-file plaintext-file"),
+    ("mac-sign", "key keyring location version input-file signature-file"),
+    ("mac-verify", "key keyring location version input-file signature-file"),
+    ("decapsulate", "key keyring location version ciphertext-file shared-secret-file"),
+];
+
+#[test]
+fn the_verbs_and_options_are_those_of_gcloud() {
+    // API-07
+    let daemon = Daemon::prepare();
+    for (words, options) in GCLOUD {
+        let help = daemon.admin().run(words.split(' ').chain(["--help"]));
+        assert_eq!(help.code, Some(0), "{words}: {}", help.stderr);
+        for option in options.split_whitespace() {
+            let shown = help.stdout.split_whitespace().any(|word| word == format!("--{option}"));
+            assert!(shown, "{words} --{option}: {}", help.stdout);
+        }
+    }
+}
