@@ -232,3 +232,55 @@ fn material_with_an_end_goes_by_itself() {
     desk.json(&format!("decrypt --ciphertext-file {text} --plaintext-file {out}"));
     assert_eq!(desk.read("out"), b"data");
 }
+
+#[test]
+fn parameters_wrap_in_the_ways_of_other_clouds() {
+    // IMP-26
+    let desk = Desk::new();
+    for (word, spec, options) in [
+        ("rsaes-pkcs1-v1-5", "RSA_2048", "-pkeyopt rsa_padding_mode:pkcs1"),
+        (
+            "rsaes-oaep-sha-1",
+            "RSA_2048",
+            "-pkeyopt rsa_padding_mode:oaep -pkeyopt rsa_oaep_md:sha1 -pkeyopt rsa_mgf1_md:sha1",
+        ),
+        ("sm2pke", "EC_SM2", ""),
+    ] {
+        desk.json(&format!(
+            "keys create {word} --keyring r --purpose encryption --import-only --skip-initial-version-creation"
+        ));
+        let get = format!("keys get-parameters-for-import {word} --keyring r --wrapping-algorithm {word}");
+        let parameters = desk.json(&get);
+        assert_eq!(parameters["wrappingKeySpec"], spec);
+        let token = parameters["importToken"].as_str().unwrap();
+        let wrap = |material: &[u8]| {
+            let pem = parameters["publicKey"].as_str().unwrap();
+            let openssl = OpenSsl::with(&[("in", material), ("public", pem.as_bytes())]);
+            openssl
+                .run(&format!("pkeyutl -encrypt -pubin -inkey public {options} -in in -out wrapped"))
+                .unwrap();
+            openssl.read("wrapped")
+        };
+        let import = |blob: &[u8]| {
+            let file = desk.file("wrapped", blob);
+            desk.run(&format!(
+                "keys import-key-material {word} --keyring r --import-token {token} --wrapped-key-file {file}"
+            ))
+        };
+        assert_eq!(import(&wrap(&[4; 31])).code, Some(2), "{word}: a wrong length");
+        assert_eq!(import(&[9; 20]).code, Some(2), "{word}: no ciphertext");
+        let mut changed = wrap(&[4; 32]);
+        let last = changed.len() - 1;
+        changed[last] ^= 1;
+        let refused = import(&changed);
+        assert_eq!(refused.code, Some(2), "{word}: {}", refused.stderr);
+        let good = import(&wrap(&[4; 32]));
+        assert_eq!(good.code, Some(0), "{word}: {}", good.stderr);
+        assert_eq!(desk.json(&format!("keys describe {word} --keyring r"))["keyState"], "ENABLED");
+    }
+    desk.fails(
+        "import-jobs create j --keyring r --import-method sm2pke --protection-level software",
+        2,
+        "sm2pke",
+    );
+}

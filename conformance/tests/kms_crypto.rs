@@ -39,6 +39,15 @@ enum Case {
     /// A signature that the `openssl` program of today's distributions does not know, its public key and itself of so
     /// many bytes (FIPS 204, table 2; FIPS 205, table 2). A library verifies it here, another one in `make interop`.
     PostQuantum(usize, usize),
+    /// ML-DSA over the digest of message and public key, which `openssl dgst` makes here; sizes as above.
+    Mu(usize, usize),
+    /// SLH-DSA over a digest; sizes as above. `two_doors` has the token's mechanism, which known answers have proved,
+    /// verify it.
+    HashSlhDsa(usize, usize),
+    /// Keys under keys, which applications alone do: `two_doors` has `openssl` wrap the same.
+    Kwp,
+    /// X-Wing, which no `openssl` has.
+    XWing,
     /// ML-KEM: public key and ciphertext of so many bytes (FIPS 203, table 3).
     Kem(usize, usize),
 }
@@ -102,9 +111,15 @@ const CASES: &[(&str, Case)] = &[
     ("PQ_SIGN_ML_DSA_65", Case::PostQuantum(1952, 3309)),
     ("PQ_SIGN_ML_DSA_87", Case::PostQuantum(2592, 4627)),
     ("PQ_SIGN_SLH_DSA_SHA2_128S", Case::PostQuantum(32, 7856)),
+    ("PQ_SIGN_ML_DSA_44_EXTERNAL_MU", Case::Mu(1312, 2420)),
+    ("PQ_SIGN_ML_DSA_65_EXTERNAL_MU", Case::Mu(1952, 3309)),
+    ("PQ_SIGN_ML_DSA_87_EXTERNAL_MU", Case::Mu(2592, 4627)),
+    ("PQ_SIGN_HASH_SLH_DSA_SHA2_128S_SHA256", Case::HashSlhDsa(32, 7856)),
+    ("AES_256_KWP", Case::Kwp),
     ("SM2_DECRYPT", Case::Sm2Decrypt),
     ("ML_KEM_768", Case::Kem(1184, 1088)),
     ("ML_KEM_1024", Case::Kem(1568, 1568)),
+    ("KEM_XWING", Case::XWing),
     ("RSA_DECRYPT_OAEP_2048_SHA256", Case::Oaep(RSA_2048, "sha256")),
     ("RSA_DECRYPT_OAEP_3072_SHA256", Case::Oaep(RSA_3072, "sha256")),
     ("RSA_DECRYPT_OAEP_4096_SHA256", Case::Oaep(RSA_4096, "sha256")),
@@ -219,6 +234,20 @@ impl Bench {
             Case::PostQuantum(public, signature) => {
                 self.post_quantum(&of, purpose, algorithm, public, signature)
             }
+            Case::Mu(public, signature) => self.mu(&of, purpose, algorithm, public, signature),
+            Case::HashSlhDsa(public, signature) => {
+                self.hash_slh_dsa(&of, purpose, algorithm, public, signature);
+            }
+            Case::Kwp => {
+                self.import(purpose, algorithm, &random(32));
+                let data = self.desk.file("data", DATA);
+                self.desk.fails(
+                    &format!("raw-encrypt {of} --plaintext-file {data}"),
+                    7,
+                    "it is for AES_WRAPPING",
+                );
+            }
+            Case::XWing => self.xwing(&of, purpose, algorithm),
             Case::Kem(public, ciphertext) => self.kem(&of, purpose, algorithm, public, ciphertext),
         }
         if let Case::Sign(kind, _) | Case::RawPkcs1(kind) | Case::Pure(kind) | Case::Oaep(kind, _) = case {
@@ -452,6 +481,34 @@ impl Bench {
         openssl.run("pkeyutl -decrypt -inkey private -keyform DER -in text -out plain").unwrap();
         assert_eq!(openssl.read("plain"), DATA);
         desk.fails(&format!("asymmetric-decrypt {of} --ciphertext-file {data}"), 2, "cannot be decrypted");
+        // C1, C3 and C2 one after the other: the same, cut and put together here.
+        desk.json(&format!("asymmetric-encrypt {of} --plaintext-file {data} --ciphertext-file {out} --ciphertext-format c1c3c2"));
+        let parts = desk.read("out");
+        assert_eq!((parts[0], parts.len()), (4, 65 + 32 + DATA.len()));
+        let integer = |number: &[u8]| {
+            let number = openssl::bn::BigNum::from_slice(number).unwrap().to_vec();
+            let sign = if number[0] & 0x80 == 0 { &[][..] } else { &[0] };
+            [&[2, (number.len() + sign.len()) as u8], sign, &number].concat()
+        };
+        let octets = |octets: &[u8]| [&[4, octets.len() as u8], octets].concat();
+        let content =
+            [integer(&parts[1..33]), integer(&parts[33..65]), octets(&parts[65..97]), octets(&parts[97..])]
+                .concat();
+        let asn1 = [&[0x30, 0x81, content.len() as u8][..], &content].concat();
+        let openssl = OpenSsl::with(&[("text", &asn1), ("private", private)]);
+        openssl.run("pkeyutl -decrypt -inkey private -keyform DER -in text -out plain").unwrap();
+        assert_eq!(openssl.read("plain"), DATA);
+        let text = desk.file("parts", &parts);
+        let open = format!("asymmetric-decrypt {of} --ciphertext-file {text} --plaintext-file {out}");
+        desk.json(&format!("{open} --ciphertext-format c1c3c2"));
+        assert_eq!(desk.read("out"), DATA);
+        desk.fails(&open, 2, "cannot be decrypted");
+        let cut = desk.file("cut", &parts[..96]);
+        desk.fails(
+            &format!("asymmetric-decrypt {of} --ciphertext-file {cut} --ciphertext-format c1c3c2"),
+            2,
+            "cannot be decrypted",
+        );
         // A data key for somebody with an SM2 key.
         let pem = OpenSsl::with(&[("public", public)]);
         pem.run("pkey -pubin -inform DER -in public -out pem").unwrap();
@@ -504,6 +561,61 @@ impl Bench {
         desk.fails(&format!("asymmetric-sign {of} --digest-file {data}"), 2, "not a digest");
     }
 
+    fn mu(&self, of: &str, purpose: &str, algorithm: &str, public: usize, signature: usize) {
+        let desk = &self.desk;
+        let der = self.generated(purpose, algorithm, public);
+        // FIPS 204: SHAKE256 of SHAKE256 of the public key, the empty context, and the message.
+        let shake = |data: &[u8]| {
+            let openssl = OpenSsl::with(&[("data", data)]);
+            openssl.run("dgst -shake256 -xoflen 64 -binary -out out data").unwrap();
+            openssl.read("out")
+        };
+        let mu = shake(&[&shake(&der[der.len() - public..])[..], &[0, 0], DATA].concat());
+        let (mu, data, out) = (desk.file("mu", mu), desk.file("data", DATA), desk.path("out"));
+        let key = openssl::pkey::PKey::public_key_from_der(&der).unwrap();
+        for input in [format!("--digest-file {mu}"), format!("--input-file {data}")] {
+            desk.json(&format!("asymmetric-sign {of} {input} --signature-file {out}"));
+            let made = desk.read("out");
+            assert_eq!(made.len(), signature, "{algorithm}");
+            let mut context = openssl::md_ctx::MdCtx::new().unwrap();
+            context.digest_verify_init(None, &key).unwrap();
+            assert!(context.digest_verify(DATA, &made).unwrap(), "{algorithm} {input}");
+            for known in [format!("--digest-file {mu}"), format!("--input-file {data}")] {
+                let said = desk.json(&format!("asymmetric-verify {of} --signature-file {out} {known}"));
+                assert_eq!(said["success"], true, "{algorithm} {known}");
+            }
+            let other = desk.file("other", [7; 64]);
+            let said =
+                desk.run(&format!("asymmetric-verify {of} --signature-file {out} --digest-file {other}"));
+            assert_eq!(said.code, Some(13));
+        }
+        let short = desk.file("short", [1; 32]);
+        desk.fails(
+            &format!("asymmetric-sign {of} --digest-file {short}"),
+            2,
+            "external-mu digests of 64 bytes",
+        );
+    }
+
+    fn hash_slh_dsa(&self, of: &str, purpose: &str, algorithm: &str, public: usize, signature: usize) {
+        let desk = &self.desk;
+        self.generated(purpose, algorithm, public);
+        let openssl = OpenSsl::with(&[("data", DATA)]);
+        openssl.run("dgst -sha256 -binary -out out data").unwrap();
+        let (digest, data) = (desk.file("digest", openssl.read("out")), desk.file("data", DATA));
+        let out = desk.path("out");
+        desk.json(&format!("asymmetric-sign {of} --digest-file {digest} --signature-file {out}"));
+        assert_eq!(desk.read("out").len(), signature);
+        let verify = format!("asymmetric-verify {of} --signature-file {out}");
+        for input in
+            [format!("--digest-file {digest}"), format!("--digest-algorithm sha256 --input-file {data}")]
+        {
+            assert_eq!(desk.json(&format!("{verify} {input}"))["success"], true, "{input}");
+        }
+        assert_eq!(desk.run(&format!("{verify} --input-file {out}")).code, Some(13));
+        desk.fails(&format!("asymmetric-sign {of} --digest-file {data}"), 2, "sha256 digests of 32 bytes");
+    }
+
     fn kem(&self, of: &str, purpose: &str, algorithm: &str, public: usize, ciphertext: usize) {
         let desk = &self.desk;
         self.generated(purpose, algorithm, public);
@@ -524,6 +636,42 @@ impl Bench {
             desk.fails(&open(1, bytes), 2, "cannot be decrypted");
         }
         desk.fails(&format!("asymmetric-sign {of} --input-file {out}"), 7, "cannot asymmetric-sign");
+    }
+
+    /// The draft's known answer is in the daemon's own tests (`crypto/xwing.rs`).
+    fn xwing(&self, of: &str, purpose: &str, algorithm: &str) {
+        let desk = &self.desk;
+        desk.json(&format!(
+            "keys create {algorithm} --keyring r --purpose {purpose} --default-algorithm {algorithm}"
+        ));
+        let get = format!("keys versions get-public-key 1 --keyring r --key {algorithm}");
+        desk.fails(&get, 2, "xwing-raw-bytes");
+        desk.fails(&format!("{get} --public-key-format nist-pqc"), 2, "xwing-raw-bytes");
+        let raw = desk.json(&format!("{get} --public-key-format xwing-raw-bytes"));
+        let raw = openssl::base64::decode_block(raw["raw"].as_str().unwrap()).unwrap();
+        assert_eq!(raw.len(), 1216);
+        let out = desk.path("secret");
+        let open = |text: &[u8]| {
+            let text = desk.file("text", text);
+            format!("decapsulate {of} --ciphertext-file {text} --shared-secret-file {out}")
+        };
+        let point = openssl::pkey::PKey::generate_x25519().unwrap().raw_public_key().unwrap();
+        let secret = |first: u8| {
+            desk.json(&open(&[&[first; 1088][..], &point].concat()));
+            desk.read("secret")
+        };
+        let (one, two, again) = (secret(1), secret(2), secret(1));
+        assert_eq!((one.len(), &one), (32, &again));
+        assert_ne!(one, two);
+        for bytes in [0, 1088, 1119, 1121] {
+            desk.fails(&open(&vec![1; bytes]), 2, "cannot be decrypted");
+        }
+        let junk = desk.file("junk", [1; 32]);
+        desk.fails(
+            &format!("keys versions import --keyring r --key {algorithm} --import-job j --algorithm {algorithm} --wrapped-key-file {junk}"),
+            7,
+            "generated, not imported",
+        );
     }
 
     fn mac(&self, of: &str, hash: &str, key: &[u8]) {

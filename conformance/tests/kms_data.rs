@@ -308,3 +308,44 @@ fn material_is_never_shown() {
     }
     assert!(!desk.daemon.log().contains("thirty-two"));
 }
+
+#[test]
+fn rsa_with_the_old_padding_is_off_until_it_is_asked_for() {
+    // ALG-18
+    use claviger_conformance::openssl::OpenSsl;
+    let desk = Desk::new();
+    let create = "keys create old --keyring r --purpose asymmetric-encryption --default-algorithm rsa-decrypt-pkcs1-2048";
+    desk.fails(create, 7, "rsa_decrypt_pkcs1 = true in [kms] turns it on");
+    let listed = |desk: &Desk| desk.run("algorithms list --format value(name)").stdout;
+    assert!(!listed(&desk).contains("PKCS1_2048\n") || !listed(&desk).contains("RSA_DECRYPT_PKCS1"));
+    let config = desk.daemon.directory().join("clavigerd.toml");
+    std::fs::write(&config, "[kms]\nrsa_decrypt_pkcs1 = true\n").unwrap();
+    desk.daemon.kill();
+    desk.daemon.restart();
+    assert!(listed(&desk).contains("RSA_DECRYPT_PKCS1_2048"));
+    desk.json(create);
+    let public = desk.public_key("old", 1);
+    let openssl = OpenSsl::with(&[("data", b"by the old river"), ("public", &public)]);
+    openssl.run("pkey -pubin -inform DER -in public -pubout -out pem").unwrap();
+    openssl
+        .run("pkeyutl -encrypt -pubin -inkey pem -pkeyopt rsa_padding_mode:pkcs1 -in data -out text")
+        .unwrap();
+    let (text, out) = (desk.file("text", openssl.read("text")), desk.path("out"));
+    let of = "--keyring r --key old --version 1";
+    desk.json(&format!("asymmetric-decrypt {of} --ciphertext-file {text} --plaintext-file {out}"));
+    assert_eq!(desk.read("out"), b"by the old river");
+    // Wrong padding is not told from a right one (implicit rejection): some bytes, the same each time.
+    let bad = desk.file("bad", [&[0][..], &[7; 255]].concat());
+    let answers = [0, 1].map(|_| {
+        desk.json(&format!("asymmetric-decrypt {of} --ciphertext-file {bad} --plaintext-file {out}"));
+        desk.read("out")
+    });
+    assert_eq!(answers[0], answers[1]);
+    let short = desk.file("short", [7; 255]);
+    desk.fails(&format!("asymmetric-decrypt {of} --ciphertext-file {short}"), 2, "cannot be decrypted");
+    // Turned off again, what exists is refused too.
+    std::fs::write(&config, "").unwrap();
+    desk.daemon.kill();
+    desk.daemon.restart();
+    desk.fails(&format!("asymmetric-decrypt {of} --ciphertext-file {text}"), 7, "is off");
+}

@@ -1,5 +1,6 @@
 //! What an application with an open session sees when the admin, in another process, acts on its keys.
 
+use claviger_conformance::openssl::enc;
 use claviger_conformance::prelude::*;
 use serde_json::Value;
 
@@ -275,4 +276,138 @@ fn dates_count_where_a_ring_says_so() {
     for key in [now, bare] {
         assert_eq!(doors.sign(key), Ok(()));
     }
+}
+
+/// What the admin signs with a key of the key service.
+fn admin_signs(doors: &Doors, key: &str, data: &[u8]) -> Vec<u8> {
+    let daemon = &doors.setup.daemon;
+    daemon.file("data", data);
+    let (data, out) = (daemon.root().join("data"), daemon.root().join("signature"));
+    doors.admin(&format!(
+        "asymmetric-sign --key {key} --version 1 --input-file {} --signature-file {}",
+        data.display(),
+        out.display()
+    ));
+    std::fs::read(out).unwrap()
+}
+
+#[test]
+fn post_quantum_keys_are_the_same_behind_both_doors() {
+    // ALG-17
+    let doors = Doors::new(&[]);
+    let raw = doors.raw();
+    for (algorithm, mechanism, set) in [
+        ("pq-sign-ml-dsa-44", M::ML_DSA, 1),
+        ("pq-sign-ml-dsa-65", M::ML_DSA, 2),
+        ("pq-sign-ml-dsa-87", M::ML_DSA, 3),
+        ("pq-sign-slh-dsa-sha2-128s", M::SLH_DSA, 1),
+        ("pq-sign-hash-slh-dsa-sha2-128s-sha256", M::HASH_SLH_DSA_SHA256, 1),
+    ] {
+        doors.admin(&format!(
+            "keys create {algorithm} --purpose asymmetric-signing --default-algorithm {algorithm}"
+        ));
+        let private = doors.find(algorithm, ObjectClass::PRIVATE_KEY)[0];
+        let public = doors.find(algorithm, ObjectClass::PUBLIC_KEY)[0];
+        for object in [private, public] {
+            let shown = raw.attribute(doors.session, object, A::PARAMETER_SET).unwrap();
+            assert_eq!(shown, u64::to_ne_bytes(set), "{algorithm}");
+        }
+        assert!(raw.attribute(doors.session, public, A::VALUE).unwrap().len() >= 32, "{algorithm}");
+        // What the admin signs applications verify, and the other way round.
+        let verify = |signature: &[u8]| {
+            raw.start(Operation::Verify, doors.session, Some(&mechanism.into()), public)?;
+            raw.verify(doors.session, b"data", signature)
+        };
+        assert_eq!(verify(&admin_signs(&doors, algorithm, b"data")), Ok(()), "{algorithm}");
+        assert_eq!(verify(&admin_signs(&doors, algorithm, b"other")), Err(Rv::SIGNATURE_INVALID));
+        raw.start(Operation::Sign, doors.session, Some(&mechanism.into()), private).unwrap();
+        let signature = raw.one_shot(Operation::Sign, doors.session, b"data", Room::Bytes(8192)).unwrap();
+        assert_eq!(verify(&signature), Ok(()));
+        let daemon = &doors.setup.daemon;
+        daemon.file("data", b"data");
+        daemon.file("signature", &signature);
+        let said = doors.admin(&format!(
+            "asymmetric-verify --key {algorithm} --version 1 --input-file {0}/data --signature-file {0}/signature",
+            daemon.root().display()
+        ));
+        assert_eq!(said["success"], true, "{algorithm}");
+        doors.admin(&format!("keys versions disable 1 --key {algorithm} --yes"));
+        assert_eq!(
+            raw.start(Operation::Sign, doors.session, Some(&mechanism.into()), private),
+            Err(Rv::KEY_FUNCTION_NOT_PERMITTED)
+        );
+    }
+    // Tokens have no mechanism of ML-KEM; its keys are seen, with the public value that somebody encapsulates for.
+    for (algorithm, set, bytes) in [("ml-kem-768", 2_u64, 1184), ("ml-kem-1024", 3, 1568)] {
+        doors.admin(&format!(
+            "keys create {algorithm} --purpose key-encapsulation --default-algorithm {algorithm}"
+        ));
+        let private = doors.find(algorithm, ObjectClass::PRIVATE_KEY)[0];
+        let public = doors.find(algorithm, ObjectClass::PUBLIC_KEY)[0];
+        let shown = |object, r#type| raw.attribute(doors.session, object, r#type);
+        assert_eq!(shown(private, A::DECAPSULATE), Ok(vec![1]));
+        assert_eq!(shown(public, A::ENCAPSULATE), Ok(vec![1]));
+        assert_eq!(shown(public, A::PARAMETER_SET), Ok(set.to_ne_bytes().to_vec()));
+        assert_eq!(shown(public, A::VALUE).unwrap().len(), bytes);
+        assert_eq!(shown(private, A::VALUE), Err(Rv::ATTRIBUTE_SENSITIVE));
+    }
+}
+
+#[test]
+fn post_quantum_keys_of_applications_have_their_algorithm() {
+    let doors = Doors::new(&[]);
+    for (mechanism, set, algorithm) in [
+        (M::ML_DSA_KEY_PAIR_GEN, 1, "PQ_SIGN_ML_DSA_44"),
+        (M::ML_DSA_KEY_PAIR_GEN, 2, "PQ_SIGN_ML_DSA_65"),
+        (M::ML_DSA_KEY_PAIR_GEN, 3, "PQ_SIGN_ML_DSA_87"),
+        (M::SLH_DSA_KEY_PAIR_GEN, 1, "PQ_SIGN_SLH_DSA_SHA2_128S"),
+        // A set that the key service has no algorithm of.
+        (M::SLH_DSA_KEY_PAIR_GEN, 3, "P11_GENERIC"),
+    ] {
+        let name = format!("{mechanism}-{set}");
+        let mut public = on_token(&name);
+        public.extend([flag(A::VERIFY, true), ulong(A::PARAMETER_SET, set)]);
+        let mut private = on_token(&name);
+        private.push(flag(A::SIGN, true));
+        doors.raw().generate_key_pair(doors.session, &mechanism.into(), &public, &private).unwrap();
+        let key = doors.admin(&format!("keys describe {name}"));
+        assert_eq!(key["versionTemplate"]["algorithm"], algorithm, "{key}");
+        let purpose = if set == 3 && algorithm == "P11_GENERIC" { "P11_GENERIC" } else { "ASYMMETRIC_SIGN" };
+        assert_eq!(key["purpose"], purpose);
+        if purpose == "ASYMMETRIC_SIGN" {
+            assert!(!admin_signs(&doors, &name, b"data").is_empty());
+        }
+    }
+}
+
+#[test]
+fn a_wrapping_key_wraps_as_openssl_does() {
+    let doors = Doors::new(&[]);
+    let (raw, session) = (doors.raw(), doors.session);
+    let daemon = &doors.setup.daemon;
+    let (value, secret) = ([0x4b; 32], *b"a secret of 21 bytes!");
+    doors.admin("import-jobs create j --import-method rsa-oaep-3072-sha256 --protection-level software");
+    doors.admin("import-jobs wait j");
+    doors.admin("keys create w --purpose aes-wrapping --default-algorithm aes-256-kwp --skip-initial-version-creation");
+    let file = daemon.file("value", value);
+    doors.admin(&format!(
+        "keys versions import --key w --import-job j --algorithm aes-256-kwp --target-key-file {}",
+        file.display()
+    ));
+    let key = doors.find("w", ObjectClass::SECRET_KEY)[0];
+    let template = [
+        class(ObjectClass::SECRET_KEY),
+        ulong(A::KEY_TYPE, KeyType::GENERIC_SECRET.0),
+        bytes(A::VALUE, secret),
+        flag(A::EXTRACTABLE, true),
+    ];
+    let target = raw.create_object(session, &template).unwrap();
+    let wrapped = raw.wrap_key(session, &M::AES_KEY_WRAP_KWP.into(), key, target, Room::Bytes(64)).unwrap();
+    let expected = enc("-id-aes256-wrap-pad", &value, &[0xa6, 0x59, 0x59, 0xa6], &secret);
+    assert_eq!(wrapped, expected);
+    // No other mechanism, and no other use.
+    let ecb = raw.wrap_key(session, &M::AES_ECB.into(), key, target, Room::Bytes(64));
+    assert_eq!(ecb.rv, Rv::MECHANISM_INVALID);
+    let encrypts = raw.start(Operation::Encrypt, session, Some(&M::AES_ECB.into()), key);
+    assert_eq!(encrypts, Err(Rv::KEY_FUNCTION_NOT_PERMITTED));
 }

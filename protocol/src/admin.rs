@@ -250,6 +250,11 @@ const AAD: Argument =
     arg("additional-authenticated-data-file", File, "Data that is authenticated and not encrypted");
 const CONTEXT: Argument =
     arg("context", Text, "Encryption context key=value,key=value in place of authenticated data");
+const CIPHERTEXT_FORMAT: Argument = arg(
+    "ciphertext-format",
+    Choice(&["asn1", "c1c3c2"]),
+    "Form of an SM2 ciphertext: ASN.1, or its three parts one after the other (default asn1)",
+);
 const BASE64: Argument = arg("base64", LocalFlag, "Files hold base64 text, not bytes");
 const SKIP_INTEGRITY: Argument =
     arg("skip-integrity-verification", LocalFlag, "Send no checksums and check none");
@@ -595,7 +600,7 @@ pub const VERBS: &[Verb] = &[
             must(
                 "purpose",
                 Text,
-                "encryption, asymmetric-signing, asymmetric-encryption, raw-encryption, mac or key-encapsulation; or what another \
+                "encryption, asymmetric-signing, asymmetric-encryption, raw-encryption, mac, key-encapsulation or aes-wrapping; or what another \
                  cloud calls it, such as SIGN/VERIFY",
             ),
             arg(
@@ -930,8 +935,8 @@ pub const VERBS: &[Verb] = &[
             arg("output-file", Local, "Write it here instead of stdout"),
             arg(
                 "public-key-format",
-                Choice(&["pem", "der", "nist-pqc"]),
-                "Format (default pem; to be named for ML-DSA, SLH-DSA and ML-KEM, whose bytes are nist-pqc)",
+                Choice(&["pem", "der", "nist-pqc", "xwing-raw-bytes"]),
+                "Format (default pem; to be named for ML-DSA, SLH-DSA and ML-KEM, whose bytes are nist-pqc, and X-Wing)",
             ),
         ],
         columns: &[],
@@ -1072,8 +1077,8 @@ pub const VERBS: &[Verb] = &[
             KEYRING,
             arg(
                 "wrapping-algorithm",
-                Choice(&["rsaes-oaep-sha-256", "rsaes-oaep-sha-1"]),
-                "How the material is wrapped, with RSA-2048 (default rsaes-oaep-sha-256)",
+                Choice(&["rsaes-oaep-sha-256", "rsaes-oaep-sha-1", "rsaes-pkcs1-v1-5", "sm2pke"]),
+                "How the material is wrapped, with RSA-2048 or SM2 (default rsaes-oaep-sha-256)",
             ),
         ],
         columns: &[],
@@ -1341,6 +1346,7 @@ pub const VERBS: &[Verb] = &[
             must("version", Text, "Version number"),
             must("plaintext-file", File, "Plaintext"),
             arg("ciphertext-file", Output("ciphertext"), "Write the ciphertext here"),
+            CIPHERTEXT_FORMAT,
             BASE64,
             SKIP_INTEGRITY,
         ],
@@ -1358,6 +1364,7 @@ pub const VERBS: &[Verb] = &[
             must("version", Text, "Version number"),
             must("ciphertext-file", File, "Ciphertext"),
             arg("plaintext-file", Output("plaintext"), "Write the plaintext here"),
+            CIPHERTEXT_FORMAT,
             BASE64,
             SKIP_INTEGRITY,
         ],

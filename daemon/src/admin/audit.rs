@@ -153,7 +153,9 @@ pub fn locations(call: &Call<'_>) -> Result<Value> {
 pub fn algorithms(call: &Call<'_>) -> Result<Value> {
     let purpose = call.args.text("purpose").map(Purpose::parse).transpose()?;
     let rows = ALGORITHMS.iter().filter(|row| {
-        row.purpose != Purpose::P11Generic && purpose.is_none_or(|purpose| purpose == row.purpose)
+        row.purpose != Purpose::P11Generic
+            && call.daemon.settings.offers(row.algorithm)
+            && purpose.is_none_or(|purpose| purpose == row.purpose)
     });
     let rows: Vec<_> = rows.collect();
     listing::page(call, "algorithms", listing::ALGORITHM_FIELDS, |after, count| {

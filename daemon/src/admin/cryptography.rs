@@ -9,8 +9,9 @@ use serde_json::{Map, Value, json};
 use super::{Call, names};
 use crate::access::Target;
 use crate::catalog::{KeyCell, VersionCell};
+use crate::crypto::sm2;
 use crate::error::{Error, Result};
-use crate::kms::algorithm::{ProtectionLevel, quoted};
+use crate::kms::algorithm::{Algorithm, ProtectionLevel, quoted};
 use crate::kms::cryptography::{Caller, Message, check_digest_name, wrap_for};
 
 /// Most random bytes of one call.
@@ -224,6 +225,15 @@ impl Message<'_> {
 }
 
 impl Call<'_> {
+    /// True when a ciphertext of SM2 is C1, C3 and C2 one after the other, and not ASN.1.
+    fn is_in_parts(&self, version: &VersionCell) -> Result<bool> {
+        let Some(form) = self.args.text("ciphertext-format") else { return Ok(false) };
+        if version.record().algorithm != Algorithm::Sm2Decrypt {
+            return refuse("ciphertext-format is for SM2_DECRYPT".to_owned());
+        }
+        Ok(form == "c1c3c2")
+    }
+
     /// What is signed, from the three arguments that can say it.
     fn message(&self, version: &VersionCell) -> Result<(Message<'_>, bool)> {
         if let Some(name) = self.args.text("digest-algorithm") {
@@ -261,7 +271,9 @@ pub fn asymmetric_verify(call: &Call<'_>) -> Result<Value> {
 pub fn asymmetric_encrypt(call: &Call<'_>) -> Result<Value> {
     let (key, version) = call.key_and_version()?;
     let (plaintext, checked) = call.input("plaintext-file")?;
+    let in_parts = call.is_in_parts(&version)?;
     let text = call.daemon.asymmetric_encrypt(&key, &version, plaintext, &call.caller())?;
+    let text = if in_parts { sm2::to_parts(&text)? } else { text };
     Ok(Document::of(&version).bytes("ciphertext", &text).verified(&[("Plaintext", checked)]))
 }
 
@@ -269,7 +281,12 @@ pub fn asymmetric_encrypt(call: &Call<'_>) -> Result<Value> {
 pub fn asymmetric_decrypt(call: &Call<'_>) -> Result<Value> {
     let (key, version) = call.key_and_version()?;
     let (text, checked) = call.input("ciphertext-file")?;
-    let plaintext = call.daemon.asymmetric_decrypt(&key, &version, text, &call.caller())?;
+    let text = match call.is_in_parts(&version)? {
+        // What is in no form is none that opens.
+        true => sm2::from_parts(text).unwrap_or_default(),
+        false => text.to_vec(),
+    };
+    let plaintext = call.daemon.asymmetric_decrypt(&key, &version, &text, &call.caller())?;
     Ok(Document::of(&version).bytes("plaintext", &plaintext).verified(&[("Ciphertext", checked)]))
 }
 

@@ -22,7 +22,7 @@ pub fn parameters(call: &Call<'_>) -> Result<Value> {
         "name": key.name,
         "importToken": HexUid::from(&job.uid).0,
         "wrappingAlgorithm": method.name(),
-        "wrappingKeySpec": "RSA_2048",
+        "wrappingKeySpec": method.key_spec(),
         "publicKey": public_key,
         "parametersValidTo": job.expire_time.rfc3339(),
     }))

@@ -255,7 +255,7 @@ pub fn job(token: &Token, job: &ImportJob, now: Time) -> Result<Value> {
 pub fn public_key(key: &KeyCell, cell: &VersionCell, der: &[u8], format: &str) -> Result<Value> {
     let (format, field, text) = match format {
         "der" => ("DER", "der", encode_block(der)),
-        "nist-pqc" => ("NIST_PQC", "raw", encode_block(&crate::crypto::pair::raw_public(der)?)),
+        "nist-pqc" => ("NIST_PQC", "raw", encode_block(&crate::crypto::post_quantum::raw_public(der)?)),
         _ => ("PEM", "pem", pem(der)?),
     };
     Ok(object([
@@ -265,6 +265,17 @@ pub fn public_key(key: &KeyCell, cell: &VersionCell, der: &[u8], format: &str) -
         ("publicKeyFormat", json!(format)),
         (field, json!(text)),
     ]))
+}
+
+/// The public key of an X-Wing version.
+pub fn raw_public_key(key: &KeyCell, cell: &VersionCell, raw: &[u8]) -> Value {
+    object([
+        ("name", json!(cell.name)),
+        ("algorithm", json!(cell.record().algorithm.name())),
+        ("protectionLevel", json!(key.record().protection_level.name())),
+        ("publicKeyFormat", json!("XWING_RAW_BYTES")),
+        ("raw", json!(encode_block(raw))),
+    ])
 }
 
 fn template(algorithm: Algorithm, level: ProtectionLevel) -> Value {

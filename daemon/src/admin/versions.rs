@@ -1,13 +1,11 @@
 //! `keys versions …`.
 
-use claviger_protocol::AttributeType;
 use claviger_protocol::object::ObjectClass;
 use serde_json::{Value, json};
 
 use super::keys::check_one_etag;
 use super::{Call, json, listing, names};
 use crate::access::action::USE_IMPORT_JOB;
-use crate::crypto::pair::SM2;
 use crate::error::{Error, Result};
 use crate::kms::algorithm::KeyShape;
 use crate::kms::spec;
@@ -147,6 +145,9 @@ pub fn import(call: &Call<'_>) -> Result<Value> {
     Ok(json::version(&key, &version, call.now))
 }
 
+/// The one format of X-Wing's public keys.
+const XWING_RAW: &str = "xwing-raw-bytes";
+
 /// `keys versions get-public-key`
 pub fn get_public_key(call: &Call<'_>) -> Result<Value> {
     let (_, key) = call.named_key("key")?;
@@ -162,27 +163,26 @@ pub fn get_public_key(call: &Call<'_>) -> Result<Value> {
         return Err(Error::VersionNotEnabled { version: version.name.clone(), state: state.name() });
     }
     let format = call.args.text("public-key-format");
-    if let Some(der) = call.daemon.named_public_key(&version)? {
-        let is_post_quantum = record.algorithm.shape() != KeyShape::Named(SM2);
-        if is_post_quantum && format.is_none() {
-            let message = format!("{} needs a public-key-format: pem, der or nist-pqc", version.name);
+    if let Some(raw) = call.daemon.xwing_public_key(&version)? {
+        if format != Some(XWING_RAW) {
+            let message = format!("{} needs the public-key-format {XWING_RAW}", version.name);
             return Err(Error::InvalidArgument { message });
         }
-        if !is_post_quantum && format == Some("nist-pqc") {
-            return Err(Error::InvalidArgument {
-                message: "nist-pqc is for ML-DSA, SLH-DSA and ML-KEM".to_owned(),
-            });
-        }
-        return json::public_key(&key, &version, &der, format.unwrap_or("pem"));
+        return Ok(json::raw_public_key(&key, &version, &raw));
     }
-    if format == Some("nist-pqc") {
+    if format == Some(XWING_RAW) {
+        return Err(Error::InvalidArgument { message: format!("{XWING_RAW} is for KEM_XWING") });
+    }
+    let is_post_quantum = matches!(record.algorithm.shape(), KeyShape::Set(..));
+    if is_post_quantum && format.is_none() {
+        let message = format!("{} needs a public-key-format: pem, der or nist-pqc", version.name);
+        return Err(Error::InvalidArgument { message });
+    }
+    if !is_post_quantum && format == Some("nist-pqc") {
         return Err(Error::InvalidArgument {
             message: "nist-pqc is for ML-DSA, SLH-DSA and ML-KEM".to_owned(),
         });
     }
-    // The private object has it too, and is there when an application has destroyed the public one.
-    let private = record.objects.iter().find(|object| object.class == ObjectClass::PRIVATE_KEY);
-    let attributes = &private.ok_or_else(has_none)?.attributes;
-    let der = attributes.bytes(AttributeType::PUBLIC_KEY_INFO);
-    json::public_key(&key, &version, der, format.unwrap_or("pem"))
+    let der = call.daemon.public_key(&version)?.ok_or_else(has_none)?;
+    json::public_key(&key, &version, &der, format.unwrap_or("pem"))
 }

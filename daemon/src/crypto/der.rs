@@ -1,6 +1,8 @@
 //! The little DER (X.690) that PKCS#11 attributes are made of: one element, tag and content.
 
 /// Tags of X.680.
+pub const INTEGER: u8 = 0x02;
+/// `BIT STRING`
 pub const BIT_STRING: u8 = 0x03;
 /// `OCTET STRING`
 pub const OCTET_STRING: u8 = 0x04;
@@ -15,6 +17,11 @@ pub const SEQUENCE: u8 = 0x30;
 
 /// Tag and content of `der`, which must be exactly one element in the shortest form.
 pub fn element(der: &[u8]) -> Option<(u8, &[u8])> {
+    first(der).filter(|(.., rest)| rest.is_empty()).map(|(tag, content, _)| (tag, content))
+}
+
+/// Tag and content of the first element of `der`, and what is behind it.
+pub fn first(der: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     let (&tag, rest) = der.split_first()?;
     let (&first, rest) = rest.split_first()?;
     let (length, content) = match first {
@@ -29,12 +36,24 @@ pub fn element(der: &[u8]) -> Option<(u8, &[u8])> {
         }
         _ => return None,
     };
-    (content.len() == length).then_some((tag, content))
+    let (content, rest) = content.split_at_checked(length)?;
+    Some((tag, content, rest))
 }
 
 /// An `OCTET STRING` of these bytes.
 pub fn octet_string(content: &[u8]) -> Vec<u8> {
     of(OCTET_STRING, &[content])
+}
+
+/// An `INTEGER`, from the bytes of a number that is not negative.
+pub fn integer(number: &[u8]) -> Vec<u8> {
+    let zeros = number.iter().take_while(|byte| **byte == 0).count();
+    let significant = &number[zeros..];
+    match significant.first() {
+        Some(0..=0x7f) => of(INTEGER, &[significant]),
+        // Else it would be negative, or empty.
+        _ => of(INTEGER, &[&[0], significant]),
+    }
 }
 
 /// An element with this tag, whose content is these parts one after the other.
@@ -63,6 +82,19 @@ mod tests {
         for length in [0, 1, 65, 127, 128, 133, 255, 256, 70000] {
             let content = vec![7; length];
             assert_eq!(element(&octet_string(&content)), Some((OCTET_STRING, &content[..])));
+        }
+    }
+
+    #[test]
+    fn integers_are_never_negative_and_as_short_as_can_be() {
+        for (number, content) in [
+            (&[][..], &[0][..]),
+            (&[0, 0], &[0]),
+            (&[0, 1], &[1]),
+            (&[0x80], &[0, 0x80]),
+            (&[0x7f, 1], &[0x7f, 1]),
+        ] {
+            assert_eq!(element(&integer(number)), Some((INTEGER, content)));
         }
     }
 

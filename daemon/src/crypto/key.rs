@@ -9,6 +9,7 @@ use super::curve::Curve;
 use super::ffi;
 use super::field;
 use super::post_quantum;
+use super::sm2;
 use crate::error::{Error, Result};
 
 /// A live key.
@@ -204,6 +205,9 @@ fn pair_bits<T: openssl::pkey::HasPublic>(key: &PKeyRef<T>) -> u64 {
 fn fits<T>(key: &PKeyRef<T>, key_type: KeyType) -> Result<()> {
     if post_quantum::has_sets(key_type) {
         return if post_quantum::is_of(key, key_type) { Ok(()) } else { Err(Error::KeyTypeInconsistent) };
+    }
+    if key_type == KeyType::SM2 {
+        return if sm2::is(key) { Ok(()) } else { Err(Error::KeyTypeInconsistent) };
     }
     let ids: &[Id] = match key_type {
         KeyType::RSA => &[Id::RSA],

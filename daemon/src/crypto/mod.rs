@@ -4,10 +4,10 @@
 //! * [`key`] a live key, parsed once: [`components`] makes it from a template, [`attributes`] describes it
 //! * [`curve`] the table of named curves; `field` keys over prime fields (DSA, Diffie-Hellman)
 //! * [`digest`], [`sign`], [`verify`], [`cipher`] the operations, one type each
-//! * `signature` signature schemes, shared by [`sign`] and [`verify`], `post_quantum` those of FIPS 204 and 205; `mac`
+//! * `signature` signature schemes, shared by [`sign`] and [`verify`], [`post_quantum`] those of FIPS 204 and 205, and ML-KEM; `mac`
 //!   message authentication codes
 //! * `rsa` padding of RSA; `block`, `cfb64`, `aead`, `whole` and `key_wrap` the kinds of symmetric ciphers
-//! * [`pair`] pairs that only the key service uses; [`argon2id`] keys from PINs and passphrases
+//! * [`sm2`], [`xwing`] pairs that only the key service uses; [`argon2id`] keys from PINs and passphrases
 //! * [`generate`] new keys; [`derive`] keys from keys and passwords; [`wrap`] keys under keys; [`random`] the random generator
 //! * [`hmac_sha256`] for the store and the audit log
 //! * `algorithm` OpenSSL's hashes and ciphers, fetched once; `der` the little DER that PKCS#11 attributes need
@@ -36,18 +36,19 @@ pub mod key;
 mod key_wrap;
 mod mac;
 mod message;
-pub mod pair;
-mod post_quantum;
+pub mod post_quantum;
 pub mod random;
 mod rsa;
 mod sha3;
 pub mod sign;
 mod signature;
+pub mod sm2;
 #[cfg(test)]
 mod tests;
 pub mod verify;
 mod whole;
 pub mod wrap;
+pub mod xwing;
 
 pub use cipher::{Cipher, Direction};
 pub use digest::Digest;

@@ -1,4 +1,5 @@
-//! ML-DSA (FIPS 204) and SLH-DSA (FIPS 205): keys of numbered parameter sets, and signatures.
+//! ML-KEM (FIPS 203), ML-DSA (FIPS 204) and SLH-DSA (FIPS 205): keys of numbered parameter sets, signatures, and the
+//! opening of secrets.
 
 use std::ffi::CStr;
 
@@ -9,6 +10,7 @@ use claviger_protocol::{AttributeType as A, Bytes, KeyType, ObjectClass};
 use openssl::md_ctx::MdCtx;
 use openssl::pkey::{HasPublic, PKey, PKeyRef, Private, Public};
 use openssl::pkey_ctx::PkeyCtxRef;
+use zeroize::Zeroizing;
 
 use super::algorithm::{hash_of, hash_row};
 use super::components::{Get, number, optional, required};
@@ -20,6 +22,9 @@ use crate::error::{Error, Result};
 pub struct Set(KeyType, u64, &'static CStr);
 
 const SETS: &[Set] = &[
+    Set(KeyType::ML_KEM, 1, c"ML-KEM-512"),
+    Set(KeyType::ML_KEM, 2, c"ML-KEM-768"),
+    Set(KeyType::ML_KEM, 3, c"ML-KEM-1024"),
     Set(KeyType::ML_DSA, 1, c"ML-DSA-44"),
     Set(KeyType::ML_DSA, 2, c"ML-DSA-65"),
     Set(KeyType::ML_DSA, 3, c"ML-DSA-87"),
@@ -47,15 +52,28 @@ pub fn is_of<T>(key: &PKeyRef<T>, key_type: KeyType) -> bool {
     set_of(key).is_some_and(|set| set.0 == key_type)
 }
 
+/// True when it is a key of this type and parameter set.
+pub fn is_of_set<T>(key: &PKeyRef<T>, key_type: KeyType, number: u64) -> bool {
+    set_of(key).is_some_and(|set| set.0 == key_type && set.1 == number)
+}
+
 fn set_of<T>(key: &PKeyRef<T>) -> Option<&'static Set> {
     SETS.iter().find(|set| ffi::is_a(key, set.2))
 }
 
+fn set(key_type: KeyType, number: u64) -> Result<&'static Set> {
+    let set = SETS.iter().find(|set| set.0 == key_type && set.1 == number);
+    set.ok_or(Error::AttributeValueInvalid)
+}
+
 /// The set of `CKA_PARAMETER_SET`. `TemplateIncomplete`, `AttributeValueInvalid`.
 fn given_set(key_type: KeyType, get: Get) -> Result<&'static Set> {
-    let given = number(get, A::PARAMETER_SET)?.ok_or(Error::TemplateIncomplete)?;
-    let set = SETS.iter().find(|set| set.0 == key_type && set.1 == given);
-    set.ok_or(Error::AttributeValueInvalid)
+    set(key_type, number(get, A::PARAMETER_SET)?.ok_or(Error::TemplateIncomplete)?)
+}
+
+/// A new pair of a parameter set, by its `CKP_*`. `AttributeValueInvalid` when there is no such set.
+pub fn generate(key_type: KeyType, number: u64) -> Result<Key> {
+    Ok(Key::Private(ffi::new_pair(set(key_type, number)?.2)?))
 }
 
 /// A new pair of the parameter set that the public template names.
@@ -111,6 +129,47 @@ pub fn secret_part(key: &PKeyRef<Private>, r#type: A) -> Option<&'static CStr> {
         A::SEED => Some(c"seed"),
         _ => None,
     }
+}
+
+/// The public key as its standard writes it, from `SubjectPublicKeyInfo`. `KeyTypeInconsistent` for other keys.
+pub fn raw_public(info: &[u8]) -> Result<Vec<u8>> {
+    let key = PKey::public_key_from_der(info)?;
+    set_of(&key).ok_or(Error::KeyTypeInconsistent)?;
+    ffi::octets(&key, c"pub").map(|octets| octets.to_vec()).ok_or(Error::DataInvalid)
+}
+
+/// The secret that a ciphertext of ML-KEM carries. `EncryptedDataLenRange` for another length; anything else of the
+/// right length gives some secret (FIPS 203, 6.3).
+pub fn decapsulate(key: &Key, ciphertext: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
+    ffi::decapsulate(key.private()?, ciphertext).map_err(|_| Error::EncryptedDataLenRange)
+}
+
+/// Bytes of what ML-DSA signs in place of a message: the digest of message, context and public key (FIPS 204,
+/// algorithm 7, line 6).
+pub const MU_BYTES: usize = 64;
+
+/// Signs such a digest that somebody has made outside, with ML-DSA. `DataLenRange`.
+pub fn sign_mu(key: &Key, mu: &[u8]) -> Result<Vec<u8>> {
+    check_mu(mu)?;
+    let key = key.private()?;
+    let mut md = MdCtx::new()?;
+    ffi::set_number(md.digest_sign_init(None, key)?, c"mu", 1)?;
+    let mut signature = vec![0; key.size()];
+    let length = md.digest_sign(mu, Some(&mut signature))?;
+    signature.truncate(length);
+    Ok(signature)
+}
+
+/// Verifies what [`sign_mu`] makes, with the public key. `DataLenRange`.
+pub fn verify_mu(key: &Key, mu: &[u8], signature: &[u8]) -> Result<bool> {
+    check_mu(mu)?;
+    let mut md = MdCtx::new()?;
+    ffi::set_number(md.digest_verify_init(None, key.public_key()?)?, c"mu", 1)?;
+    Ok(md.digest_verify(mu, signature).unwrap_or(false))
+}
+
+fn check_mu(mu: &[u8]) -> Result<()> {
+    if mu.len() == MU_BYTES { Ok(()) } else { Err(Error::DataLenRange) }
 }
 
 /// FIPS 204 and 205: the longest context, in bytes.

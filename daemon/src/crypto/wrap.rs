@@ -134,6 +134,19 @@ pub fn rsa_aes_key_unwrap(key: &Key, hash: Hash, wrapped: &[u8]) -> Result<Zeroi
     rsa_aes_key_unwrap_with(key, &oaep(hash), None, wrapped)
 }
 
+/// Wraps with RSAES-PKCS1-v1_5. Errors as of [`rsa_oaep`].
+pub fn rsa_pkcs1(key: &Key, material: &[u8]) -> Result<Vec<u8>> {
+    key.expect(&[Id::RSA])?;
+    EncryptionPadding::Pkcs1.encrypt(key.public_key()?, material)
+}
+
+/// Unwraps RSAES-PKCS1-v1_5; whatever is padded wrongly gives some bytes, always the same (implicit rejection).
+/// `EncryptedDataLenRange`.
+pub fn rsa_pkcs1_unwrap(key: &Key, wrapped: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
+    key.expect(&[Id::RSA])?;
+    EncryptionPadding::Pkcs1.decrypt(key.private()?, wrapped)
+}
+
 fn oaep(hash: Hash) -> EncryptionPadding {
     EncryptionPadding::Oaep { hash, mgf: hash, label: Bytes::default() }
 }

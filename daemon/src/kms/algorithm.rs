@@ -1,12 +1,9 @@
 //! Purposes, protection levels and algorithms: one table, whose names and numbers are Google Cloud KMS's.
 
-use std::ffi::CStr;
-
 use claviger_protocol::{AttributeType, KeyType, MechanismType, ObjectClass};
 
 use crate::attributes::Attributes;
 use crate::crypto::curve::Curve;
-use crate::crypto::pair::SM2;
 use crate::error::{Error, Result};
 
 /// Declares an enumeration that the store keeps by its rows' numbers, which never change, so that rows can be
@@ -89,6 +86,8 @@ numbered! {
         Mac = 9, "MAC";
         /// Key encapsulation.
         KeyEncapsulation = 10, "KEY_ENCAPSULATION";
+        /// Keys under keys (AES key wrap with padding), by applications.
+        AesWrapping = 11, "AES_WRAPPING";
         /// Made by a PKCS#11 application for uses that are no one purpose of the key service.
         P11Generic = 1000, "P11_GENERIC";
     }
@@ -102,6 +101,7 @@ const PURPOSE_WORDS: &[(&str, Purpose)] = &[
     ("raw-encryption", Purpose::RawEncryptDecrypt),
     ("mac", Purpose::Mac),
     ("key-encapsulation", Purpose::KeyEncapsulation),
+    ("aes-wrapping", Purpose::AesWrapping),
 ];
 
 impl Purpose {
@@ -156,6 +156,9 @@ const USAGE: &[UsageRow] = &[
     usage(Purpose::AsymmetricSign, O::PUBLIC_KEY, &[A::VERIFY], &[]),
     usage(Purpose::AsymmetricDecrypt, O::PRIVATE_KEY, &[A::DECRYPT], &[A::UNWRAP]),
     usage(Purpose::AsymmetricDecrypt, O::PUBLIC_KEY, &[A::ENCRYPT], &[A::WRAP]),
+    usage(Purpose::KeyEncapsulation, O::PRIVATE_KEY, &[A::DECAPSULATE], &[]),
+    usage(Purpose::KeyEncapsulation, O::PUBLIC_KEY, &[A::ENCAPSULATE], &[]),
+    usage(Purpose::AesWrapping, O::SECRET_KEY, &[A::WRAP, A::UNWRAP], &[]),
 ];
 
 fn usage_row(purpose: Purpose, class: ObjectClass) -> Option<&'static UsageRow> {
@@ -213,9 +216,12 @@ pub enum KeyShape {
     Rsa(u32),
     /// A pair on the curve of this name in the table of [`curve`](crate::crypto::curve). Imported as PKCS #8.
     Curve(&'static str),
-    /// A pair that only the key service uses, by OpenSSL's name of its algorithm. Imported as PKCS #8; applications
-    /// do not see it.
-    Named(&'static CStr),
+    /// A pair of a key type with numbered parameter sets, and the set (`CKP_*`). Imported as PKCS #8.
+    Set(KeyType, u64),
+    /// An SM2 pair, which only the key service uses. Imported as PKCS #8; applications do not see it.
+    Sm2,
+    /// An X-Wing key, which only the key service uses. Never imported: no format of its import is settled.
+    XWing,
     /// Whatever PKCS#11 knows. Never imported through a job.
     Any,
 }
@@ -263,6 +269,12 @@ const SM4: KeyShape = KeyShape::Secret(KeyType::SM4, 16);
 const RSA_2048: KeyShape = KeyShape::Rsa(2048);
 const RSA_3072: KeyShape = KeyShape::Rsa(3072);
 const RSA_4096: KeyShape = KeyShape::Rsa(4096);
+const ML_DSA_44: KeyShape = KeyShape::Set(KeyType::ML_DSA, 1);
+const ML_DSA_65: KeyShape = KeyShape::Set(KeyType::ML_DSA, 2);
+const ML_DSA_87: KeyShape = KeyShape::Set(KeyType::ML_DSA, 3);
+const SLH_DSA_SHA2_128S: KeyShape = KeyShape::Set(KeyType::SLH_DSA, 1);
+const ML_KEM_768: KeyShape = KeyShape::Set(KeyType::ML_KEM, 2);
+const ML_KEM_1024: KeyShape = KeyShape::Set(KeyType::ML_KEM, 3);
 
 // PSS salts and HMAC keys are as long as the digest, MGF1 uses the digest's hash, OAEP labels are empty.
 algorithms! {
@@ -301,11 +313,15 @@ algorithms! {
     EcSignSecp256k1Sha256 = 31, "EC_SIGN_SECP256K1_SHA256", AsymmetricSign, KeyShape::Curve("secp256k1"), P11;
     EcSignEd25519 = 40, "EC_SIGN_ED25519", AsymmetricSign, KeyShape::Curve("ED25519"), P11;
     EcSignEd448 = 1022, "EC_SIGN_ED448", AsymmetricSign, KeyShape::Curve("ED448"), P11;
-    EcSignSm2Sm3 = 1023, "EC_SIGN_SM2_SM3", AsymmetricSign, KeyShape::Named(SM2), KMS;
-    PqSignMlDsa44 = 68, "PQ_SIGN_ML_DSA_44", AsymmetricSign, KeyShape::Named(c"ML-DSA-44"), KMS;
-    PqSignMlDsa65 = 56, "PQ_SIGN_ML_DSA_65", AsymmetricSign, KeyShape::Named(c"ML-DSA-65"), KMS;
-    PqSignMlDsa87 = 69, "PQ_SIGN_ML_DSA_87", AsymmetricSign, KeyShape::Named(c"ML-DSA-87"), KMS;
-    PqSignSlhDsaSha2128s = 57, "PQ_SIGN_SLH_DSA_SHA2_128S", AsymmetricSign, KeyShape::Named(c"SLH-DSA-SHA2-128s"), KMS;
+    EcSignSm2Sm3 = 1023, "EC_SIGN_SM2_SM3", AsymmetricSign, KeyShape::Sm2, KMS;
+    PqSignMlDsa44 = 68, "PQ_SIGN_ML_DSA_44", AsymmetricSign, ML_DSA_44, P11;
+    PqSignMlDsa65 = 56, "PQ_SIGN_ML_DSA_65", AsymmetricSign, ML_DSA_65, P11;
+    PqSignMlDsa87 = 69, "PQ_SIGN_ML_DSA_87", AsymmetricSign, ML_DSA_87, P11;
+    PqSignMlDsa44ExternalMu = 70, "PQ_SIGN_ML_DSA_44_EXTERNAL_MU", AsymmetricSign, ML_DSA_44, KMS;
+    PqSignMlDsa65ExternalMu = 67, "PQ_SIGN_ML_DSA_65_EXTERNAL_MU", AsymmetricSign, ML_DSA_65, KMS;
+    PqSignMlDsa87ExternalMu = 71, "PQ_SIGN_ML_DSA_87_EXTERNAL_MU", AsymmetricSign, ML_DSA_87, KMS;
+    PqSignSlhDsaSha2128s = 57, "PQ_SIGN_SLH_DSA_SHA2_128S", AsymmetricSign, SLH_DSA_SHA2_128S, P11;
+    PqSignHashSlhDsaSha2128sSha256 = 60, "PQ_SIGN_HASH_SLH_DSA_SHA2_128S_SHA256", AsymmetricSign, SLH_DSA_SHA2_128S, KMS;
 
     RsaDecryptOaep2048Sha256 = 8, "RSA_DECRYPT_OAEP_2048_SHA256", AsymmetricDecrypt, RSA_2048, P11;
     RsaDecryptOaep3072Sha256 = 9, "RSA_DECRYPT_OAEP_3072_SHA256", AsymmetricDecrypt, RSA_3072, P11;
@@ -315,10 +331,12 @@ algorithms! {
     RsaDecryptOaep3072Sha1 = 38, "RSA_DECRYPT_OAEP_3072_SHA1", AsymmetricDecrypt, RSA_3072, KMS;
     RsaDecryptOaep4096Sha1 = 39, "RSA_DECRYPT_OAEP_4096_SHA1", AsymmetricDecrypt, RSA_4096, KMS;
 
-    Sm2Decrypt = 1041, "SM2_DECRYPT", AsymmetricDecrypt, KeyShape::Named(SM2), KMS;
+    RsaDecryptPkcs12048 = 1042, "RSA_DECRYPT_PKCS1_2048", AsymmetricDecrypt, RSA_2048, KMS;
+    Sm2Decrypt = 1041, "SM2_DECRYPT", AsymmetricDecrypt, KeyShape::Sm2, KMS;
 
-    MlKem768 = 47, "ML_KEM_768", KeyEncapsulation, KeyShape::Named(c"ML-KEM-768"), KMS;
-    MlKem1024 = 48, "ML_KEM_1024", KeyEncapsulation, KeyShape::Named(c"ML-KEM-1024"), KMS;
+    MlKem768 = 47, "ML_KEM_768", KeyEncapsulation, ML_KEM_768, P11;
+    MlKem1024 = 48, "ML_KEM_1024", KeyEncapsulation, ML_KEM_1024, P11;
+    KemXWing = 63, "KEM_XWING", KeyEncapsulation, KeyShape::XWing, KMS;
 
     HmacSha256 = 32, "HMAC_SHA256", Mac, KeyShape::Secret(KeyType::SHA256_HMAC, 32), P11;
     HmacSha1 = 33, "HMAC_SHA1", Mac, KeyShape::Secret(KeyType::SHA_1_HMAC, 20), P11;
@@ -327,6 +345,8 @@ algorithms! {
     HmacSha224 = 36, "HMAC_SHA224", Mac, KeyShape::Secret(KeyType::SHA224_HMAC, 28), P11;
 
     HmacSm3 = 1031, "HMAC_SM3", Mac, KeyShape::Secret(KeyType::SM3_HMAC, 32), KMS;
+
+    Aes256Kwp = 73, "AES_256_KWP", AesWrapping, AES_256, KMS;
 
     P11Generic = 1000, "P11_GENERIC", P11Generic, KeyShape::Any, KMS;
 }
@@ -359,6 +379,11 @@ impl Algorithm {
         })
     }
 
+    /// The mechanism that applications use its keys with, for algorithms that are one mechanism and no more.
+    pub fn only_mechanism(self) -> Option<MechanismType> {
+        (self == Algorithm::Aes256Kwp).then_some(MechanismType::AES_KEY_WRAP_KWP)
+    }
+
     /// The algorithms of a purpose.
     pub fn of_purpose(purpose: Purpose) -> impl Iterator<Item = Algorithm> {
         ALGORITHMS.iter().filter(move |row| row.purpose == purpose).map(|row| row.algorithm)
@@ -384,7 +409,9 @@ impl KeyShape {
             KeyShape::Secret(key_type, _) => Some(key_type),
             KeyShape::Rsa(_) => Some(KeyType::RSA),
             KeyShape::Curve(name) => Curve::named(name).map(Curve::key_type),
-            KeyShape::Named(_) | KeyShape::Any => None,
+            KeyShape::Set(key_type, _) => Some(key_type),
+            KeyShape::Sm2 => Some(KeyType::SM2),
+            KeyShape::XWing | KeyShape::Any => None,
         }
     }
 
@@ -392,8 +419,8 @@ impl KeyShape {
     pub fn classes(self) -> &'static [ObjectClass] {
         match self {
             KeyShape::Secret(..) => &[O::SECRET_KEY],
-            KeyShape::Rsa(_) | KeyShape::Curve(_) => &[O::PRIVATE_KEY, O::PUBLIC_KEY],
-            KeyShape::Named(_) | KeyShape::Any => &[],
+            KeyShape::Rsa(_) | KeyShape::Curve(_) | KeyShape::Set(..) => &[O::PRIVATE_KEY, O::PUBLIC_KEY],
+            KeyShape::Sm2 | KeyShape::XWing | KeyShape::Any => &[],
         }
     }
 
@@ -404,6 +431,10 @@ impl KeyShape {
             KeyType::RSA => Some(MechanismType::RSA_PKCS_KEY_PAIR_GEN),
             KeyType::EC => Some(MechanismType::EC_KEY_PAIR_GEN),
             KeyType::EC_EDWARDS => Some(MechanismType::EC_EDWARDS_KEY_PAIR_GEN),
+            KeyType::ML_DSA => Some(MechanismType::ML_DSA_KEY_PAIR_GEN),
+            KeyType::SLH_DSA => Some(MechanismType::SLH_DSA_KEY_PAIR_GEN),
+            KeyType::ML_KEM => Some(MechanismType::ML_KEM_KEY_PAIR_GEN),
+            KeyType::SM2 => None,
             _ => Some(MechanismType::GENERIC_SECRET_KEY_GEN),
         }
     }
@@ -418,7 +449,8 @@ impl KeyShape {
             KeyShape::Rsa(bits) => modulus_bits(attributes.bytes(A::MODULUS)) == bits as usize,
             KeyShape::Curve(name) => Curve::from_params(attributes.bytes(A::EC_PARAMS))
                 .is_ok_and(|curve| Curve::named(name).is_some_and(|named| named.oid == curve.oid)),
-            KeyShape::Named(_) | KeyShape::Any => false,
+            KeyShape::Set(_, set) => attributes.ulong(A::PARAMETER_SET) == Some(set),
+            KeyShape::Sm2 | KeyShape::XWing | KeyShape::Any => false,
         }
     }
 }
@@ -493,10 +525,15 @@ mod tests {
 
     #[test]
     fn every_algorithm_has_a_key_that_pkcs11_can_make_and_use() {
-        for row in ALGORITHMS.iter().filter(|row| row.shape.key_type().is_some()) {
+        for row in ALGORITHMS.iter().filter(|row| !row.shape.classes().is_empty()) {
             let name = row.algorithm.name();
-            let mechanism = mechanism::mechanism(row.shape.key_gen_mechanism().unwrap()).unwrap();
-            assert!(!mechanism.key_types.is_empty(), "{name}");
+            let mechanism = row.shape.key_gen_mechanism().unwrap();
+            // Of ML-KEM tokens have keys and no mechanisms.
+            let is_kem = row.purpose == Purpose::KeyEncapsulation;
+            assert!(
+                mechanism::mechanism(mechanism).is_some_and(|row| !row.key_types.is_empty()) || is_kem,
+                "{name}"
+            );
             if let KeyShape::Curve(curve) = row.shape {
                 assert!(Curve::named(curve).is_some(), "{name}");
             }

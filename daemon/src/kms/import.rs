@@ -32,6 +32,9 @@ use material::digest;
 const MAX_BLOB_BYTES: usize = 64 << 10;
 /// Shortest AES-KWP text (RFC 5649) of what can be imported, a key of 16 bytes.
 const MIN_KWP_BYTES: usize = 24;
+/// Shortest and longest SM2 ciphertext of what can be imported, in ASN.1.
+const MIN_SM2_BYTES: usize = 96;
+const MAX_SM2_BYTES: usize = 512;
 /// AES-KWP works on half blocks of so many bytes.
 const SEMIBLOCK_BYTES: usize = 8;
 /// Bytes of the ephemeral AES-256 key.
@@ -58,23 +61,56 @@ numbered! {
         RsaOaep2048Sha1 = 1001, "RSAES_OAEP_SHA_1";
         /// RSA-2048 OAEP with SHA-256 around the material, at most 190 bytes. Only for the import of other clouds.
         RsaOaep2048Sha256 = 1002, "RSAES_OAEP_SHA_256";
+        /// RSA-2048 PKCS #1 v1.5 around the material, at most 245 bytes. Only for the import of other clouds.
+        RsaPkcs12048 = 1003, "RSAES_PKCS1_V1_5";
+        /// SM2 around the material, in ASN.1. Only for the import of other clouds.
+        Sm2 = 1004, "SM2PKE";
     }
 }
 
 /// What a method is made of.
 #[derive(Debug, Clone, Copy)]
 struct MethodRow {
-    /// Modulus of the job's key, in bits.
+    /// Modulus of the job's key, in bits; an SM2 key has none.
     bits: u32,
-    /// Hash of OAEP and of its mask generation function.
-    hash: Hash,
+    /// How the job's key wraps.
+    padding: Padding,
     /// The material is wrapped with an ephemeral AES-256 key (KWP), and only that one with RSA.
     ephemeral: bool,
 }
 
+/// How a job's key wraps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Padding {
+    /// RSAES-OAEP with this hash, of its mask generation function too.
+    Oaep(Hash),
+    /// RSAES-PKCS1-v1_5.
+    Pkcs1,
+    /// SM2 encryption.
+    Sm2,
+}
+
+impl Padding {
+    fn unwrap(self, key: &Key, wrapped: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
+        match self {
+            Padding::Oaep(hash) => crypto::wrap::rsa_oaep_unwrap(key, hash, wrapped),
+            Padding::Pkcs1 => crypto::wrap::rsa_pkcs1_unwrap(key, wrapped),
+            Padding::Sm2 => crypto::sm2::decrypt(key, wrapped),
+        }
+    }
+}
+
 impl ImportMethod {
+    /// The kind of the job's key, in the words of other clouds.
+    pub fn key_spec(self) -> String {
+        match self.row() {
+            MethodRow { padding: Padding::Sm2, .. } => "EC_SM2".to_owned(),
+            MethodRow { bits, .. } => format!("RSA_{bits}"),
+        }
+    }
+
     fn row(self) -> MethodRow {
-        let row = |bits, hash, ephemeral| MethodRow { bits, hash, ephemeral };
+        let row = |bits, hash, ephemeral| MethodRow { bits, padding: Padding::Oaep(hash), ephemeral };
         match self {
             ImportMethod::RsaOaep3072Sha1Aes256 => row(3072, Hash::Sha1, true),
             ImportMethod::RsaOaep4096Sha1Aes256 => row(4096, Hash::Sha1, true),
@@ -84,6 +120,8 @@ impl ImportMethod {
             ImportMethod::RsaOaep4096Sha256 => row(4096, Hash::Sha256, false),
             ImportMethod::RsaOaep2048Sha1 => row(2048, Hash::Sha1, false),
             ImportMethod::RsaOaep2048Sha256 => row(2048, Hash::Sha256, false),
+            ImportMethod::RsaPkcs12048 => MethodRow { bits: 2048, padding: Padding::Pkcs1, ephemeral: false },
+            ImportMethod::Sm2 => MethodRow { bits: 0, padding: Padding::Sm2, ephemeral: false },
         }
     }
 
@@ -110,6 +148,17 @@ impl MethodRow {
     /// Judges what can be told from the length alone.
     fn check_length(self, blob: &[u8]) -> Result<()> {
         let modulus = self.modulus_bytes();
+        if self.padding == Padding::Sm2 {
+            // DER of numbers has no one length.
+            return match blob.len() {
+                MIN_SM2_BYTES..=MAX_SM2_BYTES => Ok(()),
+                bytes => Err(Error::InvalidArgument {
+                    message: format!(
+                        "the wrapped key has {bytes} bytes; the job's method has {MIN_SM2_BYTES} to {MAX_SM2_BYTES} bytes"
+                    ),
+                }),
+            };
+        }
         let fits = match blob.len().checked_sub(modulus) {
             Some(rest) if self.ephemeral => {
                 rest >= MIN_KWP_BYTES && rest % SEMIBLOCK_BYTES == 0 && blob.len() <= MAX_BLOB_BYTES
@@ -174,6 +223,7 @@ impl Daemon {
     ) -> Result<Arc<VersionCell>> {
         check_job(token, job, key)?;
         check_algorithm(key, algorithm)?;
+        self.settings.check_offers(algorithm)?;
         check_uses(token, job, algorithm)?;
         let method = job.method.row();
         method.check_length(blob)?;
@@ -351,9 +401,11 @@ impl Daemon {
         let missing =
             || Error::Internal { detail: format!("import job {} has no key", HexUid::from(&job.uid).0) };
         let private = self.records.material(&job.uid)?.ok_or_else(missing)?;
-        let private = Key::from_material(ObjectClass::PRIVATE_KEY, KeyType::RSA, &private)?;
-        let (first, rest) = blob.split_at_checked(method.modulus_bytes()).unwrap_or((blob, &[]));
-        let opened = crypto::wrap::rsa_oaep_unwrap(&private, method.hash, first);
+        let key_type = if method.padding == Padding::Sm2 { KeyType::SM2 } else { KeyType::RSA };
+        let private = Key::from_material(ObjectClass::PRIVATE_KEY, key_type, &private)?;
+        let split = if method.ephemeral { method.modulus_bytes() } else { blob.len() };
+        let (first, rest) = blob.split_at_checked(split).unwrap_or((blob, &[]));
+        let opened = method.padding.unwrap(&private, first);
         if !method.ephemeral {
             return Ok(opened.map_err(|_| FailureReason::UnwrapFailed));
         }
@@ -429,6 +481,10 @@ fn check_uses(token: &Token, job: &ImportJob, algorithm: Algorithm) -> Result<()
 
 fn check_algorithm(key: &KeyCell, algorithm: Algorithm) -> Result<()> {
     let purpose = key.record().purpose;
+    if algorithm.purpose() == purpose && algorithm.shape() == KeyShape::XWing {
+        let message = format!("keys of algorithm {} are generated, not imported", algorithm.name());
+        return Err(Error::FailedPrecondition { message });
+    }
     if algorithm.purpose() == purpose && algorithm.shape() != KeyShape::Any {
         return Ok(());
     }

@@ -169,6 +169,7 @@ impl NewKey {
                 names()
             ));
         }
+        settings.check_offers(algorithm)?;
         if self.import_only && !self.skip_initial_version {
             return refuse(
                 "a key with import-only starts without a version: add skip-initial-version-creation"

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Deserializer};
 
-use super::algorithm::ProtectionLevel;
+use super::algorithm::{Algorithm, ProtectionLevel};
 use super::clock::Trust;
 use super::keys::parse_duration;
 use crate::error::{Error, Result};
@@ -54,6 +54,8 @@ pub struct Settings {
     pub locations: Vec<Location>,
     /// Every location exists.
     pub any_location: bool,
+    /// Keys may decrypt RSAES-PKCS1-v1_5, which only old programs need and which invites attacks.
+    pub rsa_decrypt_pkcs1: bool,
 }
 
 /// A location, and what it offers.
@@ -113,6 +115,7 @@ impl Default for Settings {
             strict_gcm_encryptions: 1 << 32,
             locations: vec![Location::new("global")],
             any_location: false,
+            rsa_decrypt_pkcs1: false,
         }
     }
 }
@@ -134,6 +137,23 @@ impl Settings {
             shown(max)
         );
         Err(Error::InvalidArgument { message })
+    }
+
+    /// Whether keys of an algorithm are made and used here.
+    pub fn offers(&self, algorithm: Algorithm) -> bool {
+        algorithm != Algorithm::RsaDecryptPkcs12048 || self.rsa_decrypt_pkcs1
+    }
+
+    /// Judges an algorithm.
+    ///
+    /// # Errors
+    /// `FailedPrecondition` for one that is off.
+    pub fn check_offers(&self, algorithm: Algorithm) -> Result<()> {
+        if self.offers(algorithm) {
+            return Ok(());
+        }
+        let message = format!("{} is off: rsa_decrypt_pkcs1 = true in [kms] turns it on", algorithm.name());
+        Err(Error::FailedPrecondition { message })
     }
 
     /// Judges the settings as a whole.

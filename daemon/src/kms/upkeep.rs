@@ -114,6 +114,7 @@ impl Daemon {
         let settings = &self.settings;
         self.change_key(key, etag, |record| {
             if let Some(algorithm) = update.algorithm {
+                settings.check_offers(algorithm)?;
                 if algorithm.purpose() != record.purpose {
                     let (name, purpose) = (algorithm.name(), record.purpose.name());
                     return refuse(format!(

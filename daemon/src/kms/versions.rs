@@ -55,6 +55,7 @@ impl Daemon {
     ) -> Result<Arc<VersionCell>> {
         let template = key.record();
         check_etag(etag, template.etag)?;
+        self.settings.check_offers(template.algorithm)?;
         check_takes_generated(&key.name, &template, make_primary)?;
         let algorithm = template.algorithm;
         let live = generate(algorithm)?;
@@ -170,7 +171,9 @@ pub(super) fn generate(algorithm: Algorithm) -> Result<Key> {
             let curve = Curve::named(name).ok_or(Error::CurveNotSupported)?;
             pair(AttributeType::EC_PARAMS, bytes(curve.oid))
         }
-        KeyShape::Named(name) => crypto::pair::generate(name),
+        KeyShape::Set(key_type, set) => crypto::post_quantum::generate(key_type, set),
+        KeyShape::Sm2 => crypto::sm2::generate(),
+        KeyShape::XWing => crypto::xwing::generate(),
         KeyShape::Any => Err(Error::FailedPrecondition {
             message: format!("keys of algorithm {} are made by PKCS#11 applications only", algorithm.name()),
         }),
@@ -234,6 +237,9 @@ fn view(
     let shape = version.algorithm.shape();
     let key_type = shape.key_type().ok_or(Error::KeyTypeInconsistent)?;
     let holds_secret = class != ObjectClass::PUBLIC_KEY;
+    // Of some types a component is the value of the public key, and another one that of the private key.
+    let half = if holds_secret { None } else { Some(live.public()?) };
+    let live = half.as_ref().unwrap_or(live);
     // Unlike a label, it tells the versions of a key apart.
     let id = [&key.uid[..], version.number.to_string().as_bytes()].concat();
 
@@ -246,6 +252,9 @@ fn view(
         (AttributeType::ID, bytes(id)),
         (AttributeType::START_DATE, bytes(&now.date())),
     ];
+    if let Some(mechanism) = version.algorithm.only_mechanism() {
+        given.push((AttributeType::ALLOWED_MECHANISMS, Value::Mechanisms(vec![mechanism])));
+    }
     if holds_secret {
         given.push((AttributeType::SENSITIVE, Value::Bool(true)));
         given.push((AttributeType::EXTRACTABLE, Value::Bool(false)));

@@ -221,8 +221,10 @@ fn wrong_curve_components_are_refused() {
     let template = vec![(A::EC_PARAMS, bytes(P256)), (A::EC_POINT, bytes(&off))];
     let result = create(ObjectClass::PUBLIC_KEY, KeyType::EC, template);
     assert_eq!(result.err(), Some(Error::AttributeValueInvalid));
-    let result = create(ObjectClass::PUBLIC_KEY, KeyType::ML_KEM, vec![]);
+    let result = create(ObjectClass::PUBLIC_KEY, KeyType::SM2, vec![]);
     assert_eq!(result.err(), Some(Error::AttributeValueInvalid));
+    let result = create(ObjectClass::PUBLIC_KEY, KeyType::ML_KEM, vec![]);
+    assert_eq!(result.err(), Some(Error::TemplateIncomplete));
 }
 
 #[test]

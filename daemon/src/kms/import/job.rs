@@ -197,10 +197,14 @@ impl Daemon {
         let private = {
             let _turn = lock::lock(&TURN);
             let row = mechanism(MechanismType::RSA_PKCS_KEY_PAIR_GEN).ok_or(Error::MechanismInvalid)?;
-            let bits = Value::Ulong(u64::from(job.method.row().bits));
-            crypto::generate::pair(row, &|asked| {
-                (asked == AttributeType::MODULUS_BITS).then(|| bits.clone())
-            })?
+            let method = job.method.row();
+            let bits = Value::Ulong(u64::from(method.bits));
+            match method.padding {
+                super::Padding::Sm2 => crypto::sm2::generate()?,
+                _ => crypto::generate::pair(row, &|asked| {
+                    (asked == AttributeType::MODULUS_BITS).then(|| bits.clone())
+                })?,
+            }
         };
         let _writer = self.catalog.write();
         let now = Time::now();

@@ -1,6 +1,6 @@
 //! Unwrapped material: is it a sound key of the algorithm, and is it the same as before?
 
-use claviger_protocol::{AttributeType, KeyType};
+use claviger_protocol::AttributeType;
 use openssl::ec::Asn1Flag;
 use openssl::hash::MessageDigest;
 use openssl::pkey::{Id, PKey, Private};
@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use super::FailureReason;
 use crate::crypto::Key;
 use crate::crypto::curve::Curve;
-use crate::crypto::pair;
+use crate::crypto::{post_quantum, sm2};
 use crate::error::{Error, Result};
 use crate::kms::algorithm::{Algorithm, KeyShape};
 
@@ -52,15 +52,10 @@ pub(crate) fn check_material(
                 return Err(FailureReason::WrongAlgorithm);
             }
         }
-        KeyShape::Named(name) => {
-            if !pair::is(&private, name) {
-                return Err(FailureReason::WrongAlgorithm);
-            }
-            let live = Key::Private(private);
-            // Its type says nothing that the check asks for.
-            return live.check(KeyType::GENERIC_SECRET).map(|()| live).map_err(|_| FailureReason::WeakKey);
-        }
-        KeyShape::Secret(..) | KeyShape::Any => return Err(FailureReason::Internal),
+        KeyShape::Set(key_type, set) if post_quantum::is_of_set(&private, key_type, set) => {}
+        KeyShape::Sm2 if sm2::is(&private) => {}
+        KeyShape::Set(..) | KeyShape::Sm2 => return Err(FailureReason::WrongAlgorithm),
+        KeyShape::Secret(..) | KeyShape::XWing | KeyShape::Any => return Err(FailureReason::Internal),
     }
     let key_type = shape.key_type().ok_or(FailureReason::Internal)?;
     let live = Key::Private(private);
@@ -123,7 +118,7 @@ fn canonical(live: &Key) -> Result<Vec<Zeroizing<Vec<u8>>>> {
             let modulus = Zeroizing::new(key.rsa()?.n().to_vec());
             Ok([modulus].into_iter().chain(primes).collect())
         }
-        Key::Private(key) if Curve::of(key).is_err() => Ok(vec![pair::private_value(key)?]),
+        Key::Private(key) if sm2::is(key) => Ok(vec![sm2::private_value(key)?]),
         Key::Private(_) => Ok(vec![part(AttributeType::VALUE)?]),
         Key::Public(_) => Err(Error::KeyTypeInconsistent),
     }

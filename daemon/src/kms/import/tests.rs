@@ -165,7 +165,10 @@ fn all_methods_import_all_kinds_of_keys() {
         (Algorithm::HmacSha256, vec![3; 32]),
         (Algorithm::HmacSha1, vec![4; 20]),
     ];
-    for method in ImportMethod::ALL {
+    // This wraps with OAEP; conformance/tests/import_rules.rs has openssl wrap in the other ways.
+    for method in
+        ImportMethod::ALL.iter().filter(|method| matches!(method.row().padding, super::Padding::Oaep(_)))
+    {
         let job = fixture.job(*method);
         let name = method.name();
         assert!(job.generate_time.is_some() && job.expire_time == job.create_time.plus_millis(JOB_MILLIS));
