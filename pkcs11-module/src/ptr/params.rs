@@ -285,11 +285,14 @@ impl Parameter {
         })
     }
 
-    /// Only `CK_PKCS5_PBKD2_PARAMS2`. The older structure of the same size has a pointer where this has the
-    /// password's length; such a "length" is over the limit, so it is refused and never followed.
+    /// `CK_PKCS5_PBKD2_PARAMS2`, and the older structure of the same size, which NSS uses: it has a pointer to the
+    /// password's length where this has the length. What is over the limit can only be such a pointer.
     fn pbkdf2(self) -> Result<Params> {
         let p: CK_PKCS5_PBKD2_PARAMS2 = self.structure()?;
-        if p.saltSource != CKZ_SALT_SPECIFIED || p.ulPasswordLen > MAX_DATA_BYTES as CK_ULONG {
+        let limit = MAX_DATA_BYTES as CK_ULONG;
+        let length = if p.ulPasswordLen <= limit { Some(p.ulPasswordLen) } else { word_at(p.ulPasswordLen) };
+        let length = length.filter(|length| *length <= limit).ok_or(INVALID)?;
+        if p.saltSource != CKZ_SALT_SPECIFIED {
             return Err(INVALID);
         }
         Ok(Params::Pbkdf2 {
@@ -297,7 +300,7 @@ impl Parameter {
             iterations: p.iterations,
             prf: p.prf,
             prf_data: bytes(p.pPrfData, p.ulPrfDataLen)?,
-            password: bytes(p.pPassword, p.ulPasswordLen)?,
+            password: bytes(p.pPassword, length)?,
         })
     }
 
@@ -408,6 +411,18 @@ fn further_keys(
             unsafe { Attributes::new(key.pTemplate, key.ulAttributeCount) }.map_err(|_| INVALID)?.read()
         })
         .collect()
+}
+
+/// The word at an address that may be none: the kernel reads it, so that a wrong one is an error and no fault.
+fn word_at(address: CK_ULONG) -> Option<CK_ULONG> {
+    let mut word: CK_ULONG = 0;
+    let bytes = size_of::<CK_ULONG>();
+    let local = libc::iovec { iov_base: (&raw mut word).cast(), iov_len: bytes };
+    let remote = libc::iovec { iov_base: usize::try_from(address).ok()? as *mut _, iov_len: bytes };
+    // SAFETY: one local vector, of `word`; the remote one is only ever read by the kernel, which checks it.
+    let read =
+        unsafe { libc::process_vm_readv(libc::getpid(), &raw const local, 1, &raw const remote, 1, 0) };
+    (usize::try_from(read) == Ok(bytes)).then_some(word)
 }
 
 #[cfg(test)]
@@ -616,7 +631,7 @@ mod tests {
     }
 
     #[test]
-    fn the_older_pbkdf2_structure_is_refused() {
+    fn the_older_pbkdf2_structure_is_read_and_a_wild_length_is_not_followed() {
         let mut password = *b"password";
         let mut raw = CK_PKCS5_PBKD2_PARAMS2 {
             saltSource: CKZ_SALT_SPECIFIED,
@@ -629,8 +644,14 @@ mod tests {
             pPassword: password.as_mut_ptr(),
             ulPasswordLen: 8,
         };
-        assert!(matches!(read_struct(Shape::Pbkdf2, raw), Ok(Params::Pbkdf2 { .. })));
-        raw.ulPasswordLen = (&raw const password) as CK_ULONG;
-        assert_eq!(read_struct(Shape::Pbkdf2, raw), Err(INVALID));
+        let newer = read_struct(Shape::Pbkdf2, raw);
+        assert!(matches!(&newer, Ok(Params::Pbkdf2 { password, .. }) if **password == *b"password"));
+        let mut length: CK_ULONG = 8;
+        raw.ulPasswordLen = (&raw mut length) as CK_ULONG;
+        assert!(read_struct(Shape::Pbkdf2, raw) == newer);
+        for wild in [(&raw const password) as CK_ULONG, CK_ULONG::MAX, 1 << 40] {
+            raw.ulPasswordLen = wild;
+            assert_eq!(read_struct(Shape::Pbkdf2, raw), Err(INVALID));
+        }
     }
 }
