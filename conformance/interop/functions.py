@@ -11,8 +11,8 @@ import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
 TOP = HERE.parent.parent
-CLIENTS = ["conformance", "pkcs11-tool", "openssl-engine", "openssl-provider", "java", "python-pkcs11", "pykcs11",
-           "cryptoki", "opensc-p11test", "softhsm-p11test"]
+CLIENTS = ["conformance", "pkcs11-tool", "openssl-engine", "openssl-provider", "java", "openssh", "gnutls", "nss", "nginx",
+           "python-pkcs11", "pykcs11", "cryptoki", "opensc-p11test", "softhsm-p11test"]
 COUNTS = ["passed", "failed", "waived", "skipped"]
 BEGIN = "<!-- functions: written by conformance/interop/functions.py -->"
 END = "<!-- end of functions -->"

@@ -15,7 +15,7 @@ trap 'rm -rf "$INTEROP_RESULTS"' EXIT
 # Those that find most come first.
 clients=("$@")
 [ ${#clients[@]} != 0 ] || clients=(kms-import openssl-engine pkcs11-tool java python-pkcs11 pykcs11 cryptoki softhsm-p11test
-    opensc-p11test openssl-provider conformance)
+    opensc-p11test openssl-provider openssh gnutls nss nginx conformance)
 status=0
 for client in "${clients[@]}"; do
     [ -e "$here/$client/run.sh" ] || { echo "interop: no client $client" >&2; status=1; continue; }
