@@ -12,6 +12,7 @@ use crate::calls::Context;
 use crate::connection;
 use crate::daemon::Daemon;
 use crate::server::Peer;
+use crate::sharing::Sharing;
 use crate::token::Token;
 
 /// An application with a session, on a token whose user is logged in.
@@ -42,7 +43,9 @@ impl Inside {
 
     /// Answers a request as a connection does: decodes it, runs it, and appends the encoded reply.
     pub fn answer(&self, number: u16, body: &[u8], reply: &mut Vec<u8>) -> Rv {
-        let context = Context { daemon: &self.daemon, application: &self.application, alive: &|| true };
+        let sharing = Sharing::default();
+        let (daemon, application) = (&self.daemon, &self.application);
+        let context = Context { daemon, application, alive: &|| true, sharing: &sharing, span: None };
         connection::answer(&context, number, body, reply)
     }
 
