@@ -137,7 +137,7 @@ pub fn receive(stream: &UnixStream, bytes: &mut [u8], descriptors: &mut Vec<Owne
         let mut header = libc::CMSG_FIRSTHDR(&raw const message);
         while let Some(part) = header.as_ref() {
             if part.cmsg_level == libc::SOL_SOCKET && part.cmsg_type == libc::SCM_RIGHTS {
-                let length = part.cmsg_len as usize - libc::CMSG_LEN(0) as usize;
+                let length = part.cmsg_len - libc::CMSG_LEN(0) as usize;
                 let data = libc::CMSG_DATA(header).cast::<RawFd>();
                 for i in 0..length / size_of::<RawFd>() {
                     // The kernel has just opened it for us alone.

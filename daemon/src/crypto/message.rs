@@ -10,6 +10,7 @@ use super::signature::Scheme;
 use crate::error::{Error, Result};
 
 /// What a [`Scheme`] is given at the end.
+#[allow(clippy::large_enum_variant, reason = "one lives per operation, and digests are the common one")]
 pub enum Message {
     /// The digest of all parts.
     Hashed(Digest),
