@@ -147,6 +147,25 @@ token() {
         --quiet "$@" >/dev/null || exit 2
 }
 
+# engine_config: $work/engine.cnf, in which OpenSSL 3.0 has libp11's engine with the module; more sections may follow.
+engine_config() {
+    cat >engine.cnf <<END
+openssl_conf = init
+[init]
+engines = engines
+[engines]
+pkcs11 = pkcs11
+[pkcs11]
+engine_id = pkcs11
+dynamic_path = $(ls /usr/lib/*/engines-3/pkcs11.so | head -n 1)
+MODULE_PATH = $module
+PIN = $PIN
+[req]
+distinguished_name = dn
+[dn]
+END
+}
+
 # export_ec CURVE LABEL FILE TOKEN: writes a public EC key as PEM. pkcs11-tool 0.23 itself cannot read one of 384 bits
 # ("cannot create EVP_PKEY", with SoftHSM2 too), but it prints the point.
 export_ec() {

@@ -5,20 +5,8 @@
 packages openssl libengine-pkcs11-openssl opensc
 start_daemon
 token engine
-cat >engine.cnf <<END
-openssl_conf = init
-[init]
-engines = engines
-[engines]
-pkcs11 = pkcs11
-[pkcs11]
-engine_id = pkcs11
-dynamic_path = $(ls /usr/lib/*/engines-3/pkcs11.so | head -n 1)
-MODULE_PATH = $module
-PIN = $PIN
-[req]
-distinguished_name = dn
-[dn]
+engine_config
+cat >>engine.cnf <<END
 [ca]
 basicConstraints = critical, CA:TRUE
 keyUsage = keyCertSign, cRLSign, digitalSignature
