@@ -1,5 +1,7 @@
 //! The audit log through the built programs: what both doors leave in it, and that it holds.
 
+use std::time::{Duration, Instant};
+
 use claviger_conformance::admin::answer;
 use claviger_conformance::prelude::*;
 use claviger_protocol::flags::user;
@@ -104,7 +106,13 @@ fn token_events_and_key_uses_are_recorded_with_who_and_what_came_of_them() {
 #[test]
 fn the_log_is_exported_and_checked_elsewhere() {
     let (daemon, ring, _) = start("[audit]\ncheckpoint_records = 7\n");
+    let signed = || daemon.admin().json(["status"])["audit"]["lastCheckpoint"].as_u64();
+    let mut before = None;
     for number in 0..20 {
+        // A thread of its own signs: it is waited for whenever enough records are there.
+        if number % 5 == 0 {
+            before = signed();
+        }
         let id = format!("k{number}");
         daemon.admin().json([
             "keys",
@@ -117,6 +125,11 @@ fn the_log_is_exported_and_checked_elsewhere() {
             "--default-algorithm",
             "hmac-sha256",
         ]);
+        let end = Instant::now() + Duration::from_secs(60);
+        while number % 5 == 4 && signed() == before {
+            assert!(Instant::now() < end, "no checkpoint; the log:\n{}", daemon.log());
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
     let export = daemon.root().join("export.jsonl");
     let done = daemon.admin().json(["audit", "export", "--output-file", export.to_str().unwrap()]);
