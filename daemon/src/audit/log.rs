@@ -353,6 +353,14 @@ impl Audit {
         self.sync(sequence).map_err(|error| refused(&error))
     }
 
+    /// How long until a checkpoint is due although nothing more is recorded; none when all is signed.
+    pub(super) fn until_checkpoint(&self) -> Option<std::time::Duration> {
+        self.keys.as_ref()?;
+        let log = lock::lock(&self.log);
+        let interval = std::time::Duration::from_millis(self.settings.checkpoint_interval);
+        (log.since_checkpoint > 0).then(|| interval.saturating_sub(log.checkpoint_at.elapsed()))
+    }
+
     /// Notes how far the log was exported.
     ///
     /// # Errors
@@ -448,6 +456,8 @@ impl Drop for Audit {
         if let Err(error) = self.flush() {
             tracing::error!(%error, "the last records are not in the audit log");
         }
+        // The thread looks, and finds nobody who needs it.
+        self.uses.ring();
     }
 }
 

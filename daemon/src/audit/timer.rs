@@ -9,11 +9,11 @@ use crate::error::Error;
 
 /// How long records wait for others.
 const BATCH: Duration = Duration::from_millis(80);
-/// How often it is looked whether a checkpoint is due, and whether anybody still needs the log.
-const LOOK: Duration = Duration::from_secs(1);
+/// How long after a failure it is tried again.
+const AGAIN: Duration = Duration::from_secs(1);
 
 impl Audit {
-    /// Starts the thread. It ends when the log is dropped.
+    /// Starts the thread, which sleeps for as long as nothing is recorded. It ends when the log is dropped.
     ///
     /// # Errors
     /// When there is no thread to be had.
@@ -21,8 +21,9 @@ impl Audit {
         let (audit, bell) = (Arc::downgrade(self), self.uses.bell.clone());
         let run = move || {
             let mut failing = false;
+            let mut patience = Some(Duration::ZERO);
             loop {
-                if bell.wait(LOOK) {
+                if bell.wait(patience) {
                     std::thread::sleep(BATCH);
                 }
                 let Some(audit) = Weak::upgrade(&audit) else { return };
@@ -31,6 +32,7 @@ impl Audit {
                     tracing::error!(%error, "records wait");
                 }
                 failing = outcome.is_err();
+                patience = if failing { Some(AGAIN) } else { audit.until_checkpoint() };
             }
         };
         std::thread::Builder::new().name("audit".to_owned()).spawn(run).map(drop)

@@ -96,16 +96,25 @@ pub(super) struct Uses {
 #[derive(Default)]
 pub(super) struct Bell {
     rung: AtomicBool,
-    sleeps: Mutex<bool>,
+    sleeps: Mutex<()>,
     wake: Condvar,
 }
 
 impl Bell {
-    /// Waits until there is something to do, at most so long. True when there is.
-    pub fn wait(&self, patience: Duration) -> bool {
+    /// Waits until there is something to do, at most so long, or without end. True when there is.
+    pub fn wait(&self, patience: Option<Duration>) -> bool {
         let sleeps = lock::lock(&self.sleeps);
-        let waited = self.wake.wait_timeout_while(sleeps, patience, |_| !self.rung.load(Ordering::Acquire));
-        drop(waited.unwrap_or_else(std::sync::PoisonError::into_inner));
+        let quiet = |_: &mut ()| !self.rung.load(Ordering::Acquire);
+        match patience {
+            Some(patience) => {
+                let waited = self.wake.wait_timeout_while(sleeps, patience, quiet);
+                drop(waited.unwrap_or_else(std::sync::PoisonError::into_inner));
+            }
+            None => {
+                let waited = self.wake.wait_while(sleeps, quiet);
+                drop(waited.unwrap_or_else(std::sync::PoisonError::into_inner));
+            }
+        }
         self.rung.load(Ordering::Acquire)
     }
 
