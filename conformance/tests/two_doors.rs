@@ -28,6 +28,11 @@ impl Doors {
         self.setup.daemon.admin().json(words)
     }
 
+    /// A file of this ring's; the directory is that of all tests here.
+    fn file(&self, name: &str, content: &[u8]) -> std::path::PathBuf {
+        self.setup.daemon.file(&format!("{}.{name}", self.setup.ring.name), content)
+    }
+
     fn find(&self, name: &str, kind: ObjectClass) -> Vec<u64> {
         self.raw().find(self.session, &[class(kind), label(name)]).unwrap()
     }
@@ -280,9 +285,7 @@ fn dates_count_where_a_ring_says_so() {
 
 /// What the admin signs with a key of the key service.
 fn admin_signs(doors: &Doors, key: &str, data: &[u8]) -> Vec<u8> {
-    let daemon = &doors.setup.daemon;
-    daemon.file("data", data);
-    let (data, out) = (daemon.root().join("data"), daemon.root().join("signature"));
+    let (data, out) = (doors.file("data", data), doors.file("signature", b""));
     doors.admin(&format!(
         "asymmetric-sign --key {key} --version 1 --input-file {} --signature-file {}",
         data.display(),
@@ -323,12 +326,11 @@ fn post_quantum_keys_are_the_same_behind_both_doors() {
         raw.start(Operation::Sign, doors.session, Some(&mechanism.into()), private).unwrap();
         let signature = raw.one_shot(Operation::Sign, doors.session, b"data", Room::Bytes(8192)).unwrap();
         assert_eq!(verify(&signature), Ok(()));
-        let daemon = &doors.setup.daemon;
-        daemon.file("data", b"data");
-        daemon.file("signature", &signature);
+        let (data, made) = (doors.file("data", b"data"), doors.file("signature", &signature));
         let said = doors.admin(&format!(
-            "asymmetric-verify --key {algorithm} --version 1 --input-file {0}/data --signature-file {0}/signature",
-            daemon.root().display()
+            "asymmetric-verify --key {algorithm} --version 1 --input-file {} --signature-file {}",
+            data.display(),
+            made.display()
         ));
         assert_eq!(said["success"], true, "{algorithm}");
         doors.admin(&format!("keys versions disable 1 --key {algorithm} --yes"));
