@@ -146,6 +146,11 @@ pub fn run(application: &Application, slot: u64, session: u64, profile: Profiles
         for r#use in uses(info.flags) {
             for column in Column::ALL {
                 let mut check = Check(0);
+                if row.recipe == Recipe::KmsEnvelope {
+                    let cell = Cell::Rule("only the key service makes keys for it: kms_envelope.rs");
+                    entries.push(Entry { mechanism: r#type, r#use, column, cell });
+                    continue;
+                }
                 let cell = match uses::cell(&keys, row, r#use, column, profile, &mut check) {
                     Ok(()) => Cell::Held(check.0),
                     Err(End::Rule(rule)) => Cell::Rule(rule),
@@ -187,6 +192,7 @@ pub fn family(row: &MechanismRow) -> &'static str {
         | Recipe::Gmac
         | Recipe::Poly1305 => "MACs of ciphers",
         Recipe::Cipher(..) => "ciphers, key wraps",
+        Recipe::KmsEnvelope => "the key service's",
         Recipe::HashKey(_)
         | Recipe::HashKeySha512T
         | Recipe::Hkdf { .. }

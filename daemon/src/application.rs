@@ -16,6 +16,7 @@ use serde::Deserialize;
 use crate::access::Identity;
 use crate::access::permit::Remembered;
 use crate::access::resume;
+use crate::daemon::Daemon;
 use crate::error::{Error, Result};
 use crate::kms::time::Time;
 use crate::lock;
@@ -23,7 +24,6 @@ use crate::map::Map;
 use crate::object::{Home, Object};
 use crate::server::Peer;
 use crate::session::Session;
-use crate::store::Records;
 
 /// The `[limits]` table of the configuration: what one application and what all of one user's may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -499,14 +499,14 @@ impl Application {
         &self,
         slot: u64,
         template: &[Attribute],
-        records: &Records,
+        daemon: &Daemon,
         now: Time,
     ) -> Result<Vec<Arc<Object>>> {
         let on_slot = |(object, _): &(Arc<Object>, Share)| is_on(object, slot).then(|| object.clone());
         let objects: Vec<_> = lock::read(&self.objects).values().filter_map(on_slot).collect();
         let mut found = Vec::new();
         for object in objects {
-            if object.matches(template, records, now)? {
+            if object.matches(template, daemon, now)? {
                 found.push(object);
             }
         }

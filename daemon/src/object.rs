@@ -127,14 +127,14 @@ impl Object {
         matches!(&self.home, Home::Version(cell) if cell.made_by_key_service)
     }
 
-    /// Judges a use by an application against the rules of its ring.
+    /// Judges a use by an application against the rules of its ring. `by_service`: with the key service's own encryption.
     ///
     /// # Errors
     /// `KeyFunctionNotPermitted` for keys that only the key service's own verbs may use, and outside of the dates of a
     /// key where they count.
-    pub fn check_rules(&self, token: &Token, now: Time) -> Result<()> {
+    pub fn check_rules(&self, token: &Token, by_service: bool, now: Time) -> Result<()> {
         let rules = token.ring().rules;
-        let is_held_back = matches!(&self.home, Home::Version(cell) if !cell.raw_use);
+        let is_held_back = !by_service && matches!(&self.home, Home::Version(cell) if !cell.raw_use);
         if is_held_back && !rules.p11_raw_use_of_kms_keys {
             return Err(Error::KeyFunctionNotPermitted);
         }
@@ -247,7 +247,7 @@ impl Object {
     ///
     /// # Errors
     /// What reading the key gives; attributes that are missing or sensitive are answers, not errors.
-    pub fn reveal(&self, r#type: AttributeType, records: &Records, now: Time) -> Result<AttributeReply> {
+    pub fn reveal(&self, r#type: AttributeType, daemon: &Daemon, now: Time) -> Result<AttributeReply> {
         let Some(row) = attribute::attribute(r#type, self.class, self.key_type) else {
             return Ok(AttributeReply::Invalid);
         };
@@ -264,10 +264,15 @@ impl Object {
             if hidden {
                 return Ok(AttributeReply::Sensitive);
             }
-            let component = self.key(records)?.secret_attribute(r#type)?;
+            let component = self.key(&daemon.records)?.secret_attribute(r#type)?;
             return Ok(
                 component.map_or(AttributeReply::Invalid, |value| AttributeReply::Value(Value::Bytes(value)))
             );
+        }
+        if row.rules.has(attribute::KEY_SERVICE) {
+            let Home::Version(cell) = &self.home else { return Ok(AttributeReply::Invalid) };
+            let told = cell.told(r#type, &daemon.catalog, now);
+            return Ok(told.map_or(AttributeReply::Invalid, AttributeReply::Value));
         }
         Ok(match attributes.value(r#type) {
             Some(value) => AttributeReply::Value(value.clone()),
@@ -283,9 +288,9 @@ impl Object {
 
     /// True when the object has every attribute of the template with exactly that value. A value that is not
     /// revealed matches nothing.
-    pub fn matches(&self, template: &[Attribute], records: &Records, now: Time) -> Result<bool> {
+    pub fn matches(&self, template: &[Attribute], daemon: &Daemon, now: Time) -> Result<bool> {
         for wanted in template {
-            match self.reveal(wanted.r#type, records, now)? {
+            match self.reveal(wanted.r#type, daemon, now)? {
                 AttributeReply::Value(value) if value == wanted.value => {}
                 _ => return Ok(false),
             }

@@ -19,6 +19,7 @@ use crate::crypto::key::Key;
 use crate::crypto::sign::Signer;
 use crate::crypto::verify::Verifier;
 use crate::error::{Error, Result};
+use crate::kms::cryptography::{ServiceCipher, ServiceTransform};
 use crate::kms::time::Time;
 use crate::object::Object;
 use crate::sharing::Input;
@@ -223,6 +224,8 @@ pub struct CipherOperation {
     direction: Direction,
     row: &'static MechanismRow,
     params: Params,
+    /// The key service's own encryption, which is no mechanism of the standard.
+    service: Option<Arc<ServiceCipher>>,
     /// None once finished with a result that did not fit.
     cipher: Option<Cipher>,
     way: Way,
@@ -242,7 +245,29 @@ impl CipherOperation {
         key: KeyUse,
     ) -> Result<Self> {
         let cipher = Cipher::new(direction, row, &params, key.key.clone())?;
-        Ok(Self { key, direction, row, params, cipher: Some(cipher), way: Way::Undecided, last: None })
+        let (service, cipher) = (None, Some(cipher));
+        Ok(Self { key, direction, row, params, service, cipher, way: Way::Undecided, last: None })
+    }
+
+    /// `C_EncryptInit` and `C_DecryptInit` with the key service's own encryption.
+    pub fn of_service(
+        direction: Direction,
+        row: &'static MechanismRow,
+        service: ServiceCipher,
+        key: KeyUse,
+    ) -> Self {
+        let service = Arc::new(service);
+        let cipher = Some(Cipher::of(direction, Box::new(ServiceTransform::new(service.clone()))));
+        let (service, params) = (Some(service), Params::None);
+        Self { key, direction, row, params, service, cipher, way: Way::Undecided, last: None }
+    }
+
+    /// Begins once more.
+    fn begin(&self) -> Result<Cipher> {
+        match &self.service {
+            Some(service) => Ok(Cipher::of(self.direction, Box::new(ServiceTransform::new(service.clone())))),
+            None => Cipher::new(self.direction, self.row, &self.params, self.key.key.clone()),
+        }
     }
 
     /// `C_Encrypt` and `C_Decrypt`.
@@ -252,7 +277,7 @@ impl CipherOperation {
         self.way.take(Way::OneShot)?;
         let cipher = match self.cipher.take() {
             Some(cipher) if !again => cipher,
-            _ => Cipher::new(self.direction, self.row, &self.params, self.key.key.clone())?,
+            _ => self.begin()?,
         };
         cipher.check_length(data.length())?;
         let bound = cipher.one_shot_length(data.length());
@@ -301,7 +326,7 @@ impl CipherOperation {
         self.last = None;
         let cipher = match self.cipher.take() {
             Some(cipher) if !again => cipher,
-            _ => Cipher::new(self.direction, self.row, &self.params, self.key.key.clone())?,
+            _ => self.begin()?,
         };
         if !cipher.multi_part() {
             return Err(match self.direction {

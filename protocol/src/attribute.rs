@@ -112,6 +112,9 @@ pub const USAGE: Rules = Rules(1 << 12);
 /// (`CKA_VALUE_LEN` of keys whose type has one length, which old clients state all the same).
 pub const STATED: Rules = Rules(1 << 13);
 
+/// Told by the key service when it is asked for, of objects that show a version.
+pub const KEY_SERVICE: Rules = Rules(1 << 14);
+
 /// Set by the daemon alone: forbidden to every function that makes an object.
 pub const DAEMON: Rules = CREATE_NOT.and(GENERATE_NOT).and(UNWRAP_NOT);
 
@@ -429,6 +432,15 @@ pub const ATTRIBUTES: &[AttributeRow] = &[
     ),
     row(A::SEED, Kind::Bytes, PRIVATE, SEEDED, MADE_SECRET, Computed),
     row(A::VALUE, Kind::Bytes, PRIVATE, SETS, MADE_SECRET, Computed),
+    // What the key service says of a version: not kept with the object, since it changes without it
+    row(A::KMS_NAME, Kind::Bytes, KEYS, &[], DAEMON.and(KEY_SERVICE), Absent),
+    row(A::KMS_VERSION, Kind::Ulong, KEYS, &[], DAEMON.and(KEY_SERVICE), Absent),
+    row(A::KMS_STATE, Kind::Bytes, KEYS, &[], DAEMON.and(KEY_SERVICE), Absent),
+    row(A::KMS_PRIMARY, Kind::Bool, KEYS, &[], DAEMON.and(KEY_SERVICE), Absent),
+    row(A::KMS_ALGORITHM, Kind::Bytes, KEYS, &[], DAEMON.and(KEY_SERVICE), Absent),
+    row(A::KMS_PROTECTION_LEVEL, Kind::Bytes, KEYS, &[], DAEMON.and(KEY_SERVICE), Absent),
+    row(A::KMS_DESTROY_TIME, Kind::Bytes, KEYS, &[], DAEMON.and(KEY_SERVICE), Absent),
+    row(A::KMS_IMPORT_JOB, Kind::Bytes, KEYS, &[], DAEMON.and(KEY_SERVICE), Absent),
 ];
 
 /// A private component: never given when the key is made here, never revealed when sensitive.

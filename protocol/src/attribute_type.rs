@@ -1,4 +1,4 @@
-//! The numbers and names of all attribute types (PKCS#11 3.2 header, `CKA_*`).
+//! The numbers and names of all attribute types (PKCS#11 3.2 header, `CKA_*`), and of those that are Claviger's own (`CKA_KMS_*`).
 
 use crate::numbers::numbers;
 
@@ -162,6 +162,14 @@ numbers! {
         ALLOWED_MECHANISMS = 0x40000600,
         SECONDARY_AUTH = 0x200,
         AUTH_PIN_FLAGS = 0x201,
+        KMS_NAME = 0xe36c0100,
+        KMS_VERSION = 0xe36c0101,
+        KMS_STATE = 0xe36c0102,
+        KMS_PRIMARY = 0xe36c0103,
+        KMS_ALGORITHM = 0xe36c0104,
+        KMS_PROTECTION_LEVEL = 0xe36c0105,
+        KMS_DESTROY_TIME = 0xe36c0106,
+        KMS_IMPORT_JOB = 0xe36c0107,
     }
 }
 

@@ -139,6 +139,8 @@ pub enum Recipe {
     Gmac,
     /// Poly1305 (RFC 8439, 2.5).
     Poly1305,
+    /// The key service's own encryption, with optional additional data as the parameter.
+    KmsEnvelope,
     /// HMAC with SHA-512/t, with t in bits as the parameter.
     HmacSha512T,
     /// A key that is the hash of another key's value (PKCS#11 3.2, 6.20.6).

@@ -484,6 +484,7 @@ numbers! {
         PBE_SHA1_CAST5_CBC = 0x3a5,
         ECDSA_KEY_PAIR_GEN = 0x1040,
         DSA_PROBABLISTIC_PARAMETER_GEN = 0x2003,
+        KMS_ENVELOPE = 0xe36c0001,
     }
 }
 

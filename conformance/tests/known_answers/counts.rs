@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 
 use claviger_protocol::mechanism::{MECHANISMS, Recipe};
 
-/// The files of known answers and of Wycheproof's vectors.
+/// The files of known answers and of Wycheproof's vectors, and of what is computed once more from its description.
 const SOURCES: &[(&str, &str)] = &[
+    ("its description", include_str!("../kms_envelope.rs")),
     ("known answers", include_str!("cipher.rs")),
     ("known answers", include_str!("derivation.rs")),
     ("known answers", include_str!("digest.rs")),

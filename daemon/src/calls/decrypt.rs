@@ -74,6 +74,6 @@ fn init(
     }
     let row = context.mechanism(session, mechanism.r#type, mechanism::DECRYPT)?;
     let key = context.key(session, key, &mechanism, row, AttributeType::DECRYPT)?;
-    *slot = Some(CipherOperation::new(Direction::Decrypt, row, mechanism.params, key)?);
+    *slot = Some(context.cipher(Direction::Decrypt, row, mechanism.params, key)?);
     Ok(())
 }

@@ -55,7 +55,7 @@ impl Handle for DigestKey {
         // not say that an error ends it.
         let object = context.object(&session, self.key).map_err(|_| Error::KeyHandleInvalid)?;
         object.admit(Time::now())?;
-        object.check_rules(&session.token, Time::now())?;
+        object.check_rules(&session.token, false, Time::now())?;
         context.check_may(&session, &object, "P11.C_DeriveKey")?;
         if object.class != ObjectClass::SECRET_KEY {
             return Err(Error::KeyIndigestible);

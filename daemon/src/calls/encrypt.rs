@@ -74,6 +74,6 @@ fn init(
     }
     let row = context.mechanism(session, mechanism.r#type, mechanism::ENCRYPT)?;
     let key = context.key(session, key, &mechanism, row, AttributeType::ENCRYPT)?;
-    *slot = Some(CipherOperation::new(Direction::Encrypt, row, mechanism.params, key)?);
+    *slot = Some(context.cipher(Direction::Encrypt, row, mechanism.params, key)?);
     Ok(())
 }

@@ -281,7 +281,7 @@ impl Derivation<'_> {
         }
         object.admit(Time::now())?;
         self.context.check_may(self.session, &object, "P11.C_DeriveKey")?;
-        object.check_rules(&self.session.token, Time::now())?;
+        object.check_rules(&self.session.token, false, Time::now())?;
         let key = object.key(&self.context.daemon.records)?;
         Ok((object, key))
     }

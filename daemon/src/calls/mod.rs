@@ -19,8 +19,8 @@ mod verify;
 use std::sync::Arc;
 
 use claviger_protocol::call::Call;
-use claviger_protocol::mechanism::{self, MechanismRow};
-use claviger_protocol::params::Mechanism;
+use claviger_protocol::mechanism::{self, MechanismRow, Recipe};
+use claviger_protocol::params::{Mechanism, Params};
 use claviger_protocol::{AttributeType, MechanismType};
 
 use crate::access::action::{SEE_KEY, SEE_RING};
@@ -28,12 +28,15 @@ use crate::access::permit::{Permit, Remembered, action_of_use};
 use crate::access::{Question, Target, Who};
 use crate::application::{Application, User};
 use crate::audit::{Principal, Use};
+use crate::crypto::Direction;
 use crate::daemon::Daemon;
 use crate::error::{Error, Result};
 use crate::handle;
+use crate::kms::algorithm::Purpose;
+use crate::kms::cryptography::ServiceCipher;
 use crate::kms::time::Time;
 use crate::object::Object;
-use crate::operation::KeyUse;
+use crate::operation::{CipherOperation, KeyUse};
 use crate::profile;
 use crate::session::Session;
 use crate::sharing::{Input, Sharing, Span};
@@ -287,7 +290,7 @@ impl Context<'_> {
         if !attributes.is_true(usage) {
             return Err(Error::KeyFunctionNotPermitted);
         }
-        object.check_rules(&session.token, Time::now())?;
+        object.check_rules(&session.token, row.recipe == Recipe::KmsEnvelope, Time::now())?;
         profile::judge_use(session.token.profile(), &attributes, usage)?;
         if !attributes.allows(mechanism.r#type) {
             return Err(Error::MechanismInvalid);
@@ -299,6 +302,10 @@ impl Context<'_> {
         let awaits_login = attributes.is_true(AttributeType::ALWAYS_AUTHENTICATE);
         let purpose = object.origin().and_then(|cell| self.daemon.catalog.key(&cell.key));
         let purpose = purpose.map(|key| key.record().purpose);
+        let of_service = object.is_view() && purpose == Some(Purpose::EncryptDecrypt);
+        if row.recipe == Recipe::KmsEnvelope && !of_service {
+            return Err(Error::KeyTypeInconsistent);
+        }
         let permit = self.permit_on(session, &object, action_of_use(usage, object.class, purpose));
         if let Some(permit) = &permit {
             permit.check(self.remembered())?;
@@ -314,6 +321,23 @@ impl Context<'_> {
             return Err(Error::KeyFunctionNotPermitted);
         }
         Ok(KeyUse { object, key, awaits_login, permit })
+    }
+
+    /// An encryption or decryption with a key that was admitted.
+    pub fn cipher(
+        &self,
+        direction: Direction,
+        row: &'static MechanismRow,
+        params: Params,
+        key: KeyUse,
+    ) -> Result<CipherOperation> {
+        if row.recipe != Recipe::KmsEnvelope {
+            return CipherOperation::new(direction, row, params, key);
+        }
+        let version = key.object.origin().ok_or(Error::KeyTypeInconsistent)?;
+        let uid = self.application.peer.uid;
+        let service = ServiceCipher::new(self.daemon, version, key.key.clone(), direction, &params, uid)?;
+        Ok(CipherOperation::of_service(direction, row, service, key))
     }
 
     /// What is wrong with a handle that names no key: perhaps it named one that is scheduled for destruction.

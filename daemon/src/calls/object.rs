@@ -18,6 +18,7 @@ use crate::builtin;
 use crate::crypto::key::Key;
 use crate::error::{Error, Result};
 use crate::kms::objects::Pkcs11Key;
+use crate::kms::state::VersionState;
 use crate::kms::time::Time;
 use crate::lock;
 use crate::object::{Home, Object};
@@ -121,7 +122,7 @@ impl Handle for GetAttributeValue {
         let asks = secret && self.types.iter().any(|r#type| attribute::may_be_sensitive(*r#type));
         let keeps_secret = asks && context.check_may(&session, &object, "P11.C_WrapKey").is_err();
         for r#type in self.types {
-            let reply = match object.reveal(r#type, &context.daemon.records, now)? {
+            let reply = match object.reveal(r#type, context.daemon, now)? {
                 AttributeReply::Value(_) if keeps_secret && attribute::may_be_sensitive(r#type) => {
                     AttributeReply::Sensitive
                 }
@@ -209,7 +210,8 @@ fn search(
     template: &[Attribute],
     mut take: impl FnMut(&Object) -> bool,
 ) -> Result<VecDeque<u64>> {
-    let (records, now) = (&context.daemon.records, Time::now());
+    let (daemon, now) = (context.daemon, Time::now());
+    let shows_disabled = daemon.settings.show_disabled;
     let user = context.is_user(session);
     let mut rest = VecDeque::new();
     let mut found = |object: &Object| {
@@ -223,14 +225,18 @@ fn search(
     };
     let mut seen = Vec::new();
     for object in candidates {
-        let visible = object.is_visible(now) && context.sees(session, &object, user);
-        if visible && object.matches(template, records, now)? {
+        let visible = match object.state(now) {
+            VersionState::Enabled => true,
+            VersionState::Disabled => shows_disabled,
+            _ => false,
+        };
+        if visible && context.sees(session, &object, user) && object.matches(template, daemon, now)? {
             seen.push(object);
         }
     }
     let rule = session.token.ring().rules.find_versions;
-    order::versions(context.daemon, seen, rule, now).iter().for_each(|object| found(object));
-    for object in context.application.find(session.slot, template, records, now)? {
+    order::versions(daemon, seen, rule, now).iter().for_each(|object| found(object));
+    for object in context.application.find(session.slot, template, daemon, now)? {
         if context.sees(session, &object, user) {
             found(&object);
         }

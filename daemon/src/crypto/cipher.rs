@@ -29,7 +29,7 @@ pub enum Direction {
 
 impl Direction {
     /// What a wrong length of the input is called: `DataLenRange` or `EncryptedDataLenRange`.
-    pub(super) fn length_error(self) -> Error {
+    pub(crate) fn length_error(self) -> Error {
         match self {
             Direction::Encrypt => Error::DataLenRange,
             Direction::Decrypt => Error::EncryptedDataLenRange,
@@ -43,7 +43,7 @@ const LONGEST_INPUT: usize = i32::MAX as usize - MARGIN;
 const MARGIN: usize = 64;
 
 /// A kind of cipher. Lengths are in bytes; output is appended.
-pub(super) trait Transform: Send {
+pub(crate) trait Transform: Send {
     /// False when all data comes in one call.
     fn multi_part(&self) -> bool {
         true
@@ -119,6 +119,11 @@ impl Cipher {
             _ => return Err(Error::MechanismInvalid),
         };
         Ok(Cipher { transform, direction })
+    }
+
+    /// One that is not made of a mechanism's row.
+    pub(crate) fn of(direction: Direction, transform: Box<dyn Transform>) -> Cipher {
+        Cipher { transform, direction }
     }
 
     /// A symmetric cipher in a mode.

@@ -16,6 +16,7 @@ use claviger_protocol::{Bytes, KeyType, MechanismType, ObjectClass};
 use zeroize::Zeroizing;
 
 use super::algorithm::{Algorithm, KeyShape, ProtectionLevel, Purpose};
+use super::record::Uid;
 use super::state::VersionState;
 use super::time::Time;
 use super::usage::Use;
@@ -30,14 +31,18 @@ mod asymmetric;
 mod envelope;
 mod mechanisms;
 mod raw;
+mod service_cipher;
 mod signature;
 
 pub use asymmetric::wrap_for;
+pub use service_cipher::{ServiceCipher, ServiceTransform};
 pub use signature::check_digest_name;
 
 const SALT_BYTES: usize = 16;
 const IV_BYTES: usize = 12;
 const TAG_BYTES: usize = 16;
+/// Bytes of a ciphertext beyond those of the plaintext and of the number of the version.
+const ENVELOPE_BYTES: usize = MAGIC.len() + size_of::<Uid>() + 1 + SALT_BYTES + IV_BYTES + TAG_BYTES;
 /// Most bytes of a plaintext and of its additional data, each.
 const MAX_SOFTWARE_BYTES: usize = 64 << 10;
 /// Most bytes of both together at protection level HSM.
@@ -94,20 +99,7 @@ impl Daemon {
             })?,
         };
         let live = self.admit(key, &version, caller, Use::Encrypt, true)?;
-        let cipher = Envelope::of(version.record().algorithm)?;
-        let mut output = MAGIC.to_vec();
-        output.extend(key.uid);
-        leb128(version.number, &mut output);
-        output.push(cipher.number);
-        let mut random = [0; SALT_BYTES + IV_BYTES];
-        crypto::random::fill(&mut random)?;
-        let (salt, iv) = random.split_at(SALT_BYTES);
-        output.extend(salt);
-        let message_key = cipher.message_key(secret(&live)?, salt)?;
-        let authenticated = additional_data(&output, &key.name, aad);
-        let sealed = cipher.crypt(Direction::Encrypt, message_key, iv, authenticated, plaintext)?;
-        output.extend(iv);
-        output.extend(&sealed[..]);
+        let output = seal(key, &version, &live, plaintext, aad)?;
         Ok((version, output))
     }
 
@@ -132,17 +124,8 @@ impl Daemon {
         }
         let version = found.version(header.version).ok_or_else(cannot_decrypt)?;
         let live = self.admit(&found, &version, caller, Use::Decrypt, false)?;
-        let cipher = Envelope::of(version.record().algorithm)?;
-        if cipher.number != header.algorithm {
-            return Err(cannot_decrypt());
-        }
-        let message_key = cipher.message_key(secret(&live)?, header.salt)?;
-        let authenticated = additional_data(header.all, &found.name, aad);
-        let opened = cipher.crypt(Direction::Decrypt, message_key, header.iv, authenticated, header.sealed);
-        match opened {
-            Ok(plaintext) => Ok((version, Zeroizing::new(plaintext.into_vec()))),
-            Err(_) => Err(cannot_decrypt()),
-        }
+        let plaintext = open(&found, &version, &live, &header, aad)?;
+        Ok((version, Zeroizing::new(plaintext.into_vec())))
     }
 
     /// The key that a ciphertext says it is of.
@@ -258,6 +241,37 @@ impl Daemon {
         self.note_use(version, used, caller.uid);
         Ok(live)
     }
+}
+
+/// A ciphertext of format 1.
+fn seal(key: &KeyCell, version: &VersionCell, live: &Key, plaintext: &[u8], aad: &[u8]) -> Result<Vec<u8>> {
+    let cipher = Envelope::of(version.record().algorithm)?;
+    let mut output = MAGIC.to_vec();
+    output.extend(key.uid);
+    leb128(version.number, &mut output);
+    output.push(cipher.number);
+    let mut random = [0; SALT_BYTES + IV_BYTES];
+    crypto::random::fill(&mut random)?;
+    let (salt, iv) = random.split_at(SALT_BYTES);
+    output.extend(salt);
+    let message_key = cipher.message_key(secret(live)?, salt)?;
+    let authenticated = additional_data(&output, &key.name, aad);
+    let sealed = cipher.crypt(Direction::Encrypt, message_key, iv, authenticated, plaintext)?;
+    output.extend(iv);
+    output.extend(&sealed[..]);
+    Ok(output)
+}
+
+/// What a ciphertext of format 1 holds. `InvalidArgument`, always the same, when it does not open.
+fn open(key: &KeyCell, version: &VersionCell, live: &Key, header: &Header<'_>, aad: &[u8]) -> Result<Bytes> {
+    let cipher = Envelope::of(version.record().algorithm)?;
+    if cipher.number != header.algorithm {
+        return Err(cannot_decrypt());
+    }
+    let message_key = cipher.message_key(secret(live)?, header.salt)?;
+    let authenticated = additional_data(header.all, &key.name, aad);
+    let opened = cipher.crypt(Direction::Decrypt, message_key, header.iv, authenticated, header.sealed);
+    opened.map_err(|_| cannot_decrypt())
 }
 
 fn secret(live: &Key) -> Result<&[u8]> {

@@ -25,6 +25,7 @@ pub mod settings;
 pub mod spec;
 pub mod state;
 pub mod time;
+mod told;
 pub mod transitions;
 pub mod upkeep;
 pub mod usage;

@@ -54,8 +54,23 @@ pub struct Settings {
     pub locations: Vec<Location>,
     /// Every location exists.
     pub any_location: bool,
+    /// Searches of PKCS#11 applications give disabled versions too; they can be read and not used.
+    pub show_disabled: bool,
+    /// The `CKA_ID` of the objects of versions that the key service makes from now on.
+    pub cka_id: CkaId,
     /// Keys may decrypt RSAES-PKCS1-v1_5, which only old programs need and which invites attacks.
     pub rsa_decrypt_pkcs1: bool,
+}
+
+/// What the objects of a version have as `CKA_ID`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CkaId {
+    /// The key's uid and the version's number in decimal, which every tool can show.
+    #[default]
+    UidAndNumber,
+    /// The full resource name of the version, as Google's PKCS#11 library has it. Some tools stop at 255 bytes.
+    FullName,
 }
 
 /// A location, and what it offers.
@@ -115,6 +130,8 @@ impl Default for Settings {
             strict_gcm_encryptions: 1 << 32,
             locations: vec![Location::new("global")],
             any_location: false,
+            show_disabled: true,
+            cka_id: CkaId::default(),
             rsa_decrypt_pkcs1: false,
         }
     }

@@ -9,6 +9,7 @@ use claviger_protocol::{AttributeType, MechanismType, ObjectClass, attribute};
 use super::algorithm::{Algorithm, KeyShape, Purpose};
 use super::record::{CryptoKey, Profile, StoredObject, Version};
 use super::rings::new_uid;
+use super::settings::CkaId;
 use super::state::VersionState;
 use super::time::Time;
 use super::transitions::check_etag;
@@ -112,9 +113,19 @@ impl Daemon {
     ) -> Result<Vec<StoredObject>> {
         let classes = version.algorithm.shape().classes();
         let handles = self.allot_handles(change, classes.len())?;
+        // Unlike a label, it tells the versions of a key apart.
+        let id = match self.settings.cka_id {
+            CkaId::UidAndNumber => [&key.uid[..], version.number.to_string().as_bytes()].concat(),
+            CkaId::FullName => {
+                let token = self.catalog.token_of(&key.ring).ok_or(Error::KeyHandleInvalid)?;
+                let ring = token.ring().name.clone();
+                format!("{ring}/cryptoKeys/{}/cryptoKeyVersions/{}", key.id, version.number).into_bytes()
+            }
+        };
         let mut objects = Vec::with_capacity(classes.len());
         for (i, (class, handle)) in classes.iter().zip(handles).enumerate() {
             let mut attributes = view(key, version, *class, live, origin, now)?;
+            attributes.set(AttributeType::ID, bytes(id.clone()));
             let uid = if i == 0 { version.uid } else { new_uid()? };
             attributes.set(AttributeType::UNIQUE_ID, HexUid::from(&uid).into());
             let attributes = attributes.compact();
@@ -240,16 +251,12 @@ fn view(
     // Of some types a component is the value of the public key, and another one that of the private key.
     let half = if holds_secret { None } else { Some(live.public()?) };
     let live = half.as_ref().unwrap_or(live);
-    // Unlike a label, it tells the versions of a key apart.
-    let id = [&key.uid[..], version.number.to_string().as_bytes()].concat();
-
     let mut given = vec![
         (AttributeType::TOKEN, Value::Bool(true)),
         (AttributeType::PRIVATE, Value::Bool(holds_secret)),
         // A copy would outlive the destruction of its version.
         (AttributeType::COPYABLE, Value::Bool(false)),
         (AttributeType::LABEL, bytes(key.id.as_bytes())),
-        (AttributeType::ID, bytes(id)),
         (AttributeType::START_DATE, bytes(&now.date())),
     ];
     if let Some(mechanism) = version.algorithm.only_mechanism() {

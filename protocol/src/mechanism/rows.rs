@@ -891,9 +891,25 @@ const POST_QUANTUM_ROWS: &[MechanismRow] = &[
     hash_slh_dsa(M::HASH_SLH_DSA_SHAKE256, Hash::Shake256),
 ];
 
+/// Claviger's own.
+const VENDOR_ROWS: &[MechanismRow] = &[row(
+    M::KMS_ENVELOPE,
+    Recipe::KmsEnvelope,
+    &[KeyType::AES, KeyType::SM4],
+    AES_BYTES,
+    ENCRYPT_DECRYPT,
+    Shape::OptionalBytes,
+    ALL,
+)];
+
 /// The families, in the order of the standard's chapters.
-const FAMILIES: &[&[&[MechanismRow]]] =
-    &[&[RSA_ROWS, EC_ROWS, FIELD_ROWS], AES_ROWS, CIPHER_ROWS, HASH_ROWS, &[SECRET_ROWS, POST_QUANTUM_ROWS]];
+const FAMILIES: &[&[&[MechanismRow]]] = &[
+    &[RSA_ROWS, EC_ROWS, FIELD_ROWS],
+    AES_ROWS,
+    CIPHER_ROWS,
+    HASH_ROWS,
+    &[SECRET_ROWS, POST_QUANTUM_ROWS, VENDOR_ROWS],
+];
 
 const COUNT: usize = {
     let (mut count, mut i) = (0, 0);

@@ -92,7 +92,8 @@ fn every_row_has_an_implementation() {
     use crate::error::Error;
     use claviger_protocol::flags::mechanism::*;
     use claviger_protocol::params::Params;
-    for row in MECHANISMS {
+    // The key service performs its own.
+    for row in MECHANISMS.iter().filter(|row| row.recipe != Recipe::KmsEnvelope) {
         let key = Arc::new(Key::Secret(zeroize::Zeroizing::new(vec![1; 32])));
         let wrong = Params::Ulong(u64::MAX);
         let offered = |flag| row.flags & flag != 0;
