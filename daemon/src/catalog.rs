@@ -70,7 +70,8 @@ pub struct KeyCell {
     /// Full resource name.
     pub name: String,
     record: RwLock<Arc<CryptoKey>>,
-    versions: RwLock<BTreeMap<u32, Arc<VersionCell>>>,
+    /// By number: a list, since nearly all keys have few.
+    versions: RwLock<Vec<Arc<VersionCell>>>,
 }
 
 /// A version, shared by the key service and the objects that show it.
@@ -119,17 +120,23 @@ impl KeyCell {
 
     /// All versions, by number.
     pub fn versions(&self) -> Vec<Arc<VersionCell>> {
-        lock::read(&self.versions).values().cloned().collect()
+        lock::read(&self.versions).clone()
     }
 
     /// One version.
     pub fn version(&self, number: u32) -> Option<Arc<VersionCell>> {
-        lock::read(&self.versions).get(&number).cloned()
+        let versions = lock::read(&self.versions);
+        let place = versions.binary_search_by_key(&number, |version| version.number).ok()?;
+        Some(versions[place].clone())
     }
 
     /// Full resource name of a version.
     pub fn version_name(&self, number: u32) -> String {
-        format!("{}/cryptoKeyVersions/{number}", self.name)
+        let (part, number) = ("/cryptoKeyVersions/", number.to_string());
+        // Of the right length at once: there may be very many.
+        let mut name = String::with_capacity(self.name.len() + part.len() + number.len());
+        name.extend([&self.name, part, &number]);
+        name
     }
 
     /// Adds a version.
@@ -146,7 +153,17 @@ impl KeyCell {
             usage: Usage::default(),
             record: RwLock::new(Arc::new(version)),
         });
-        lock::write(&self.versions).insert(cell.number, cell.clone());
+        let mut versions = lock::write(&self.versions);
+        match versions.binary_search_by_key(&cell.number, |version| version.number) {
+            Ok(place) => versions[place] = cell.clone(),
+            Err(place) => {
+                if versions.is_empty() {
+                    versions.reserve_exact(1);
+                }
+                versions.insert(place, cell.clone());
+            }
+        }
+        drop(versions);
         cell
     }
 }

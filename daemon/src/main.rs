@@ -246,7 +246,7 @@ fn open(config: &Config, root: RootKey, lock: DirectoryLock) -> Result<Arc<Daemo
     if leapt {
         daemon.tell_of_leap();
     }
-    process::trim_memory();
+    process::trim_memory()?;
     Ok(daemon)
 }
 

@@ -4,7 +4,9 @@
 pub mod filter;
 pub mod privileges;
 
-use nix::sys::mman::{MlockAllFlags, mlockall};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use nix::sys::mman::{MlockAllFlags, mlockall, munlockall};
 use nix::sys::prctl;
 use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
@@ -79,13 +81,10 @@ pub fn lock_memory(settings: &Hardening) -> Result<(), String> {
         // Below a limit, locking succeeds now and an allocation fails later; root lifts it for the user it becomes.
         let _ = setrlimit(Resource::RLIMIT_MEMLOCK, RLIM_INFINITY, RLIM_INFINITY);
         let unlimited = getrlimit(Resource::RLIMIT_MEMLOCK).is_ok_and(|(soft, _)| soft == RLIM_INFINITY);
-        // On fault: what is mapped and never touched holds no secret and takes no memory.
-        let on_fault = MlockAllFlags::from_bits_retain(libc::MCL_ONFAULT);
-        let all = MlockAllFlags::MCL_CURRENT | MlockAllFlags::MCL_FUTURE | on_fault;
         let free = unlimited || settings.user.is_none() && may_lock();
-        let locked = if free { mlockall(all) } else { Err(nix::Error::EPERM) };
-        if let Err(error) = locked {
-            required(format!("memory cannot be kept out of swap: {error}"))?;
+        match if free { lock_all() } else { Err(nix::Error::EPERM) } {
+            Ok(()) => LOCKED.store(true, Ordering::Relaxed),
+            Err(error) => required(format!("memory cannot be kept out of swap: {error}"))?,
         }
     }
     if settings.secure_heap_bytes == 0 {
@@ -102,14 +101,34 @@ pub fn lock_memory(settings: &Hardening) -> Result<(), String> {
     }
 }
 
-/// Gives memory back to the system that was used once, for the start with many records.
+/// True once all memory is kept out of swap.
+static LOCKED: AtomicBool = AtomicBool::new(false);
+
+/// Keeps all memory out of swap, that of later too. On fault: what is mapped and never touched holds no secret and
+/// takes no memory.
+fn lock_all() -> nix::Result<()> {
+    let on_fault = MlockAllFlags::from_bits_retain(libc::MCL_ONFAULT);
+    mlockall(MlockAllFlags::MCL_CURRENT | MlockAllFlags::MCL_FUTURE | on_fault)
+}
+
+/// Gives memory back to the system that was used once, for the start with many records. Memory that is locked cannot be
+/// given back (madvise(2)), so for that moment it is not.
+///
+/// # Errors
+/// When it cannot be locked again.
 #[allow(unsafe_code, reason = "glibc's allocator has no safe face")]
-pub fn trim_memory() {
+pub fn trim_memory() -> Result<(), String> {
+    let locked = LOCKED.load(Ordering::Relaxed);
+    let failed = |error| format!("memory cannot be kept out of swap any longer: {error}");
+    if locked {
+        munlockall().map_err(failed)?;
+    }
     // SAFETY: takes a number; locks the allocator as any allocation does.
     #[cfg(target_env = "gnu")]
     unsafe {
         libc::malloc_trim(0);
     }
+    if locked { lock_all().map_err(failed) } else { Ok(()) }
 }
 
 /// True with `CAP_IPC_LOCK`, for which no limit counts.

@@ -1,5 +1,6 @@
 //! Finding the end of the log again: from the head on, line by line.
 
+use std::borrow::Cow;
 use std::fs;
 use std::io;
 use std::ops::ControlFlow;
@@ -48,6 +49,29 @@ pub(super) struct Link {
     pub intent: String,
     pub previous_hash: String,
     pub request: serde_json::Value,
+}
+
+/// What of a line says where it stands.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Number {
+    sequence: u64,
+}
+
+/// What of a line says what became of an intent.
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+struct Step<'a> {
+    #[serde(borrow)]
+    event_id: Cow<'a, str>,
+    #[serde(borrow)]
+    operation: Cow<'a, str>,
+    #[serde(borrow)]
+    resource_name: Cow<'a, str>,
+    #[serde(borrow)]
+    phase: Cow<'a, str>,
+    #[serde(borrow)]
+    intent: Cow<'a, str>,
 }
 
 impl Audit {
@@ -156,32 +180,36 @@ fn find_end(segments: &[Segment], head: Option<&Head>) -> io::Result<End> {
     if head.is_none() && !segments.is_empty() {
         end.findings.push("its head is missing".to_owned());
     }
-    // From the segment on that has the record that the head speaks of.
-    let from = segments.iter().rposition(|segment| segment.first <= known.max(1)).unwrap_or(0);
     let mut last = 0;
-    for segment in segments.get(from..).unwrap_or_default() {
-        let _ = segment::forwards(&segment.path, None, |line| {
-            let line = String::from_utf8_lossy(line);
-            let (text, mac) = split_mac(&line);
-            let link: Link = serde_json::from_str(&text).unwrap_or_default();
-            let hash = chain::hash(&text);
-            let is_new = link.sequence > known;
-            if link.sequence == known && head.is_some_and(|head| head.hash != hash) {
-                end.findings.push(format!("record {known} is not the one that was written"));
+    let mut see = |line: &[u8]| {
+        let line = String::from_utf8_lossy(line);
+        let (text, mac) = split_mac(&line);
+        let link: Link = serde_json::from_str(&text).unwrap_or_default();
+        let hash = chain::hash(&text);
+        let is_new = link.sequence > known;
+        if link.sequence == known && head.is_some_and(|head| head.hash != hash) {
+            end.findings.push(format!("record {known} is not the one that was written"));
+        }
+        if is_new && last != 0 && (link.sequence != last + 1 || link.previous_hash != hex(&end.previous)) {
+            end.findings.push(format!("record {} does not follow the one before it", link.sequence));
+        }
+        if is_new && let Some(key) = &mut end.mac {
+            key.advance(link.sequence);
+            if mac != Some(&*key.of(&hash)) {
+                end.findings.push(format!("record {} was not written by this daemon", link.sequence));
             }
-            if is_new && last != 0 && (link.sequence != last + 1 || link.previous_hash != hex(&end.previous))
-            {
-                end.findings.push(format!("record {} does not follow the one before it", link.sequence));
-            }
-            if is_new && let Some(key) = &mut end.mac {
-                key.advance(link.sequence);
-                if mac != Some(&*key.of(&hash)) {
-                    end.findings.push(format!("record {} was not written by this daemon", link.sequence));
-                }
-            }
-            (last, end.previous) = (link.sequence, hash);
-            ControlFlow::<()>::Continue(())
-        })?;
+        }
+        (last, end.previous) = (link.sequence, hash);
+    };
+    if head.is_some() {
+        from_record(segments, known)?.iter().for_each(|line| see(line));
+    } else {
+        for segment in segments {
+            let _ = segment::forwards(&segment.path, None, |line| {
+                see(line);
+                ControlFlow::<()>::Continue(())
+            })?;
+        }
     }
     if last < known {
         end.findings.push(format!("records {} to {known} are missing", last + 1));
@@ -190,19 +218,42 @@ fn find_end(segments: &[Segment], head: Option<&Head>) -> io::Result<End> {
     Ok(end)
 }
 
+/// The lines from the record on that the head speaks of, in their order. It is looked for from the end, where it is.
+fn from_record(segments: &[Segment], known: u64) -> io::Result<Vec<Vec<u8>>> {
+    let mut lines = Vec::new();
+    // The segment that has that record, and what is behind it.
+    let from = segments.iter().rposition(|segment| segment.first <= known.max(1)).unwrap_or(0);
+    for segment in segments.get(from..).unwrap_or_default().iter().rev() {
+        let seen = segment::backwards(&segment.path, None, |line| {
+            lines.push(line.to_vec());
+            let number: Number = serde_json::from_slice(line).unwrap_or_default();
+            match number.sequence {
+                0 => ControlFlow::Continue(()),
+                sequence if sequence > known => ControlFlow::Continue(()),
+                _ => ControlFlow::Break(()),
+            }
+        })?;
+        if seen.is_break() {
+            break;
+        }
+    }
+    lines.reverse();
+    Ok(lines)
+}
+
 /// The intents of the last run that have no outcome.
 fn open_intents(segments: &[Segment]) -> io::Result<Vec<OpenIntent>> {
     let (mut closed, mut open) = (std::collections::HashSet::new(), Vec::new());
     for segment in segments.iter().rev() {
         let seen = segment::backwards(&segment.path, None, |line| {
-            let link: Link = serde_json::from_slice(line).unwrap_or_default();
+            let link: Step<'_> = serde_json::from_slice(line).unwrap_or_default();
             if !link.intent.is_empty() {
-                closed.insert(link.intent);
-            } else if link.phase == "intent" && !closed.contains(&link.event_id) {
+                closed.insert(link.intent.into_owned());
+            } else if link.phase == "intent" && !closed.remove(&*link.event_id) {
                 open.push(OpenIntent {
-                    id: link.event_id,
-                    operation: link.operation,
-                    resource_name: link.resource_name,
+                    id: link.event_id.into_owned(),
+                    operation: link.operation.into_owned(),
+                    resource_name: link.resource_name.into_owned(),
                 });
             } else if link.operation == STARTED {
                 return ControlFlow::Break(());

@@ -72,6 +72,7 @@ impl Daemon {
         self.load_usage()?;
         self.load_policies()?;
         self.load_shut_projects()?;
+        self.records.forget_opened();
         match orphans.first() {
             Some(missing) => Err(Error::StoreRefused { detail: format!("{missing} is missing") }),
             None => Ok(()),

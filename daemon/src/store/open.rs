@@ -107,7 +107,8 @@ fn open_with(dir: &Path, root: &RootKey, lock: DirectoryLock, keyring: Keyring) 
         Ok(Some(FORMAT_UNFINISHED)) => return Err(Error::Unfinished { path: dir.to_owned() }),
         _ => {}
     }
-    let survey = parts.survey()?;
+    let mut survey = parts.survey(true)?;
+    let opened = std::mem::take(&mut survey.opened);
     match (parts.anchor(), &format) {
         (Ok(Some(anchor)), _) => {
             let state = survey
@@ -122,7 +123,7 @@ fn open_with(dir: &Path, root: &RootKey, lock: DirectoryLock, keyring: Keyring) 
         }
         (Err(error), _) => return Err(error),
     }
-    let records = parts.into_records(root, lock)?;
+    let records = parts.into_records(root, lock)?.with_opened(opened);
     if format? != Some(FORMAT) {
         let mut change = Change::new();
         change.put_if(Tree::Meta, FORMAT_KEY, Expect::Any, &FORMAT)?;
@@ -147,7 +148,7 @@ pub fn verify(dir: &Path, root: &RootKey) -> Result<Findings> {
     let _lock = lock(dir)?;
     let keyring = existing_keyring(dir, root)?;
     let parts = Parts::open(dir, keyring).map_err(unreadable)?;
-    let survey = parts.survey()?;
+    let survey = parts.survey(false)?;
     let anchor =
         parts.anchor()?.ok_or_else(|| Error::AnchorMissing { path: parts.anchoring.anchor.clone() })?;
     Ok(match survey.judge(&anchor, parts.generation(), || inventory::names(&parts.anchoring.inventory)) {
@@ -171,7 +172,7 @@ pub fn recover(dir: &Path, root: &RootKey) -> Result<Findings> {
     let lock = lock(dir)?;
     let keyring = existing_keyring(dir, root)?;
     let parts = Parts::open(dir, keyring)?;
-    let survey = parts.survey()?;
+    let survey = parts.survey(false)?;
     // A damaged anchor, or one of another store, counts as none here: that is what is being accepted.
     let anchor = parts.anchor().ok().flatten().unwrap_or_default();
     let Err(findings) =
@@ -219,8 +220,8 @@ impl Parts {
         Ok(anchor.map(|anchor| anchor.anchored().clone()))
     }
 
-    fn survey(&self) -> Result<Survey> {
-        Survey::of(&self.engine, &self.anchoring.key, Some(&self.sealer))
+    fn survey(&self, keep: bool) -> Result<Survey> {
+        Survey::of(&self.engine, &self.anchoring.key, Some(&self.sealer), keep)
     }
 
     /// The form of the store, if a record says it.

@@ -340,3 +340,44 @@ fn a_store_from_before_there_were_anchors_gets_one() {
     std::fs::remove_file(dir.path().join("anchor")).unwrap();
     assert!(matches!(refused(open(dir.path(), &root)), Error::AnchorMissing { .. }));
 }
+
+#[test]
+fn what_a_start_has_opened_is_read_once_and_never_when_it_is_old() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = root();
+    let all = |records: &Records| {
+        let mut found = Vec::new();
+        records.for_each(Tree::Version, |key, value: String| found.push((key, value))).unwrap();
+        found
+    };
+    let records = open(dir.path(), &root).unwrap();
+    let mut expected = Vec::new();
+    // One of them is longer than a record of the engine.
+    for number in 0..200_u32 {
+        let value = "x".repeat(if number == 7 { 1 << 20 } else { number as usize });
+        let key = number.to_be_bytes().to_vec();
+        let mut change = Change::new();
+        change.put(Tree::Version, key.clone(), &value).unwrap();
+        records.commit(change).unwrap();
+        expected.push((key, value));
+    }
+    assert_eq!(all(&records), expected, "from the engine");
+    drop(records);
+    let records = open(dir.path(), &root).unwrap();
+    assert_eq!(all(&records), expected, "as they were opened");
+    assert_eq!(all(&records), expected, "from the engine again");
+    drop(records);
+    // A commit before anybody has read.
+    let records = open(dir.path(), &root).unwrap();
+    let mut change = Change::new();
+    change.remove(Tree::Version, expected[3].0.clone());
+    change.put(Tree::Version, expected[4].0.clone(), &"new".to_owned()).unwrap();
+    records.commit(change).unwrap();
+    expected[4].1 = "new".to_owned();
+    expected.remove(3);
+    assert_eq!(all(&records), expected);
+    drop(records);
+    let records = open(dir.path(), &root).unwrap();
+    records.forget_opened();
+    assert_eq!(all(&records), expected);
+}

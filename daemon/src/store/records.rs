@@ -5,6 +5,7 @@
 //! chunks are in [`Tree::Chunk`] under tree number, key and index (u32, big endian), each the id and its
 //! part. The id tells the chunks of one writing from those of another.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -25,7 +26,7 @@ use super::root_key::{RootKey, label};
 use super::schema::{decode, upgraded};
 use super::seal::{Key, SEAL_BYTES, Sealer};
 use super::tombstone::{Tombstone, now};
-use super::verify::Findings;
+use super::verify::{Findings, Opened};
 
 const WHOLE: u8 = 0;
 const HEAD: u8 = 1;
@@ -33,6 +34,9 @@ const ID_BYTES: usize = 16;
 
 /// Most value bytes in one record: what an engine takes less the seal and the longest framing.
 const PART_BYTES: usize = MAX_RECORD_BYTES - SEAL_BYTES - (1 + 4 + ID_BYTES);
+
+/// How many opened records are decoded together.
+const LOT: usize = 8192;
 
 /// How often a read or a commit starts again because others change the same record meanwhile.
 const ATTEMPTS: usize = 16;
@@ -57,6 +61,9 @@ pub struct Records {
     pub(super) last_purge: Mutex<Option<i64>>,
     /// The last epoch for which [`REMOVED_KEY`] was written; 0 before the first.
     removed_in: AtomicU32,
+    /// What the start has opened already, by tree. The first who reads such a tree whole takes it; a commit to the tree
+    /// drops it.
+    opened: Mutex<HashMap<Tree, Vec<Opened>>>,
     /// Held for as long as the records are open.
     _lock: Option<DirectoryLock>,
 }
@@ -160,6 +167,7 @@ impl Records {
             purging: Mutex::default(),
             last_purge: Mutex::default(),
             removed_in: AtomicU32::new(0),
+            opened: Mutex::default(),
             _lock: None,
         }
     }
@@ -216,6 +224,20 @@ impl Records {
         Self { _lock: Some(lock), ..self }
     }
 
+    /// The same records, of which the start has opened these already; nothing was committed since.
+    pub(super) fn with_opened(self, opened: Vec<Opened>) -> Self {
+        let mut trees: HashMap<Tree, Vec<Opened>> = HashMap::new();
+        for record in opened {
+            trees.entry(record.place.tree).or_default().push(record);
+        }
+        Self { opened: Mutex::new(trees), ..self }
+    }
+
+    /// Gives up what the start has opened and nobody took.
+    pub fn forget_opened(&self) {
+        self.opened.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     /// The engine beneath, for watching.
     pub fn engine(&self) -> &Arc<dyn Store> {
         &self.engine
@@ -268,11 +290,33 @@ impl Records {
         prefix: &[u8],
         mut each: impl FnMut(Vec<u8>, T),
     ) -> Result<()> {
+        let opened = match prefix {
+            b"" => self.opened.lock().unwrap_or_else(PoisonError::into_inner).remove(&tree),
+            _ => None,
+        };
+        if let Some(opened) = opened {
+            let mut opened = opened.into_iter().peekable();
+            while opened.peek().is_some() {
+                let lot = opened.by_ref().take(LOT).collect();
+                for decoded in in_parallel(lot, |record| self.decode_opened(record)) {
+                    if let Some((key, value)) = decoded? {
+                        each(key, value);
+                    }
+                }
+            }
+            return Ok(());
+        }
         let prefix = RecordKey::new(tree, prefix);
         let mut after = None;
         loop {
             let page = block_on(self.engine.scan(&prefix, after.as_ref()))?;
-            for decoded in self.decode_all(page.records) {
+            let decode_one = |(place, record): (RecordKey, Record)| {
+                let Some((_, plaintext)) = self.assemble(&place, record)? else { return Ok(None) };
+                let value = decode(&place, &plaintext)?;
+                Ok(Some((place.key, value)))
+            };
+            for decoded in in_parallel(page.records, decode_one) {
+                let decoded: Decoded<T> = decoded;
                 // Absent: removed while the page was read.
                 if let Some((key, value)) = decoded? {
                     each(key, value);
@@ -285,33 +329,21 @@ impl Records {
         }
     }
 
-    /// Opens and decodes records, in their order.
-    fn decode_all<T: Decode<()> + Send>(&self, records: Vec<(RecordKey, Record)>) -> Vec<Decoded<T>> {
-        /// Fewer are not worth a thread.
-        const FEW: usize = 64;
-        let decode_one = |(place, record): (RecordKey, Record)| {
-            let Some((_, plaintext)) = self.assemble(&place, record)? else { return Ok(None) };
-            let value = decode(&place, &plaintext)?;
-            Ok(Some((place.key, value)))
+    /// The key and value of a record that was opened before.
+    fn decode_opened<T: Decode<()>>(&self, record: Opened) -> Decoded<T> {
+        let Opened { place, schema, plaintext } = record;
+        let value = match plaintext.split_first() {
+            Some((&WHOLE, value)) => {
+                let value = upgraded(&place, schema, Zeroizing::new(value.to_vec()))?;
+                decode(&place, &value)?
+            }
+            // The rest of it is elsewhere.
+            _ => match self.read(&place)? {
+                Some((_, value)) => decode(&place, &value)?,
+                None => return Ok(None),
+            },
         };
-        let threads = thread::available_parallelism().map_or(1, usize::from).min(8);
-        if threads == 1 || records.len() <= FEW {
-            return records.into_iter().map(decode_one).collect();
-        }
-        let share = records.len().div_ceil(threads);
-        let mut records = records.into_iter();
-        let shares: Vec<Vec<_>> = (0..threads).map(|_| records.by_ref().take(share).collect()).collect();
-        thread::scope(|scope| {
-            let decode_one = &decode_one;
-            let running: Vec<_> = shares
-                .into_iter()
-                .map(|share| scope.spawn(move || share.into_iter().map(decode_one).collect::<Vec<_>>()))
-                .collect();
-            let join = |thread: thread::ScopedJoinHandle<'_, Vec<Decoded<T>>>| {
-                thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-            };
-            running.into_iter().flat_map(join).collect()
-        })
+        Ok(Some((place.key, value)))
     }
 
     /// Calls `each` with every place of `tree` and its value as it was encoded; material is its own encoding.
@@ -365,6 +397,12 @@ impl Records {
         }
         let _gate = self.gate.read().unwrap_or_else(PoisonError::into_inner);
         let change = self.with_removal_noted(change)?;
+        {
+            let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+            if !opened.is_empty() {
+                opened.retain(|tree, _| !change.steps.iter().any(|step| step.place.tree == *tree));
+            }
+        }
         let mut attempt = 1;
         loop {
             match block_on(self.engine.apply(self.batch(&change)?)) {
@@ -527,6 +565,28 @@ impl Records {
     fn unseal(&self, place: &RecordKey, sealed: &[u8]) -> Result<(u8, Plaintext)> {
         self.sealer.open_any(place, sealed)
     }
+}
+
+/// What `work` makes of the items, in their order, by all processors.
+fn in_parallel<I: Send, O: Send>(items: Vec<I>, work: impl Fn(I) -> O + Sync) -> Vec<O> {
+    /// Fewer are not worth a thread.
+    const FEW: usize = 64;
+    let threads = thread::available_parallelism().map_or(1, usize::from).min(8);
+    if threads == 1 || items.len() <= FEW {
+        return items.into_iter().map(work).collect();
+    }
+    let share = items.len().div_ceil(threads);
+    let mut items = items.into_iter();
+    let shares: Vec<Vec<_>> = (0..threads).map(|_| items.by_ref().take(share).collect()).collect();
+    thread::scope(|scope| {
+        let work = &work;
+        let run = |share: Vec<I>| scope.spawn(move || share.into_iter().map(work).collect::<Vec<_>>());
+        let running: Vec<_> = shares.into_iter().map(run).collect();
+        let join = |thread: thread::ScopedJoinHandle<'_, Vec<O>>| {
+            thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        };
+        running.into_iter().flat_map(join).collect()
+    })
 }
 
 /// A change that is not durable yet.

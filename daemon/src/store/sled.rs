@@ -46,7 +46,9 @@ use super::watch::{Event, Watch, Watchers, events_of};
 use super::watchdog::Watchdog;
 
 const SEGMENT_BYTES: usize = 4 * 1024 * 1024;
-const CACHE_BYTES: u64 = 64 * 1024 * 1024;
+/// Of sled's own cache. What the daemon knows of its records it keeps itself, and asks sled for material alone, once for
+/// each key; the system's cache has the file besides.
+const CACHE_BYTES: u64 = 8 * 1024 * 1024;
 const VERSION_BYTES: usize = 8;
 const STATE_KEY: &[u8] = &[0];
 
@@ -509,7 +511,7 @@ impl Store for SledStore {
             None => return Err(Error::Closed),
         };
         let generation = sealer.keyring().generation();
-        let survey = Survey::of(self, &self.anchoring.key, Some(sealer))?;
+        let survey = Survey::of(self, &self.anchoring.key, Some(sealer), false)?;
         let judged = survey.judge(&anchored, generation, BTreeMap::new);
         drop(writer);
         Ok(judged.map_or_else(

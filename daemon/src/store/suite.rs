@@ -37,7 +37,7 @@ pub(super) fn on_disk_with(dir: &Path, disk: Disk) -> Result<SledStore> {
     let store = SledStore::open_with(dir, &anchoring, disk)?;
     let anchor = Anchor::open(&anchoring.anchor, anchoring.key.clone())?;
     let anchored = anchor.map(|anchor| anchor.anchored().clone());
-    let survey = Survey::of(&store, &anchoring.key, None)?;
+    let survey = Survey::of(&store, &anchoring.key, None, false)?;
     let state = survey
         .judge(&anchored.clone().unwrap_or_else(Anchored::default), 0, || {
             inventory::names(&anchoring.inventory)

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::{Mutex, PoisonError, mpsc};
 use std::thread;
+
+use zeroize::Zeroizing;
 
 use super::anchor::{Anchored, State};
 use super::engine::{Record, RecordKey, Tree};
@@ -11,9 +14,13 @@ use super::seal::Sealer;
 use super::sled::{Raw, SledStore, Stored, record_from};
 use super::tally::{Authenticator, Tally};
 
-/// Entries of the database that are examined together, and the fewest that are worth a thread.
-const TOGETHER: usize = 8192;
-const FEW: usize = 256;
+/// Entries of the database that are examined together, and how many such lots wait to be at most.
+const TOGETHER: usize = 1024;
+const WAITING: usize = 4;
+
+/// Trees that a start reads whole: with many keys they have most records, and opening each twice would take as long
+/// again.
+const KEPT: &[Tree] = &[Tree::CryptoKey, Tree::Version, Tree::Object, Tree::Usage];
 
 /// Most faults that one message lists; their number is told in full.
 const LISTED: usize = 20;
@@ -172,6 +179,14 @@ impl fmt::Display for Findings {
     }
 }
 
+/// A record as it was opened.
+pub(super) struct Opened {
+    pub place: RecordKey,
+    pub schema: u8,
+    /// With its framing (`records.rs`).
+    pub plaintext: Zeroizing<Vec<u8>>,
+}
+
 /// All that a scan of a database shows.
 pub(super) struct Survey {
     pub stored: Stored,
@@ -181,27 +196,42 @@ pub(super) struct Survey {
     pub places: Vec<(RecordKey, u64)>,
     /// Keys of the database whose records do not open.
     pub unusable: Vec<Vec<u8>>,
+    /// Records of [`KEPT`] as they were opened, in key order, when they were asked for.
+    pub opened: Vec<Opened>,
     faults: Vec<Fault>,
 }
 
 impl Survey {
-    /// Reads every record of `store` and opens it with `sealer`.
-    pub fn of(store: &SledStore, key: &Authenticator, sealer: Option<&Sealer>) -> Result<Self> {
+    /// Reads every record of `store` and opens it with `sealer`. `keep`: the records of [`KEPT`] are kept as they were
+    /// opened.
+    pub fn of(store: &SledStore, key: &Authenticator, sealer: Option<&Sealer>, keep: bool) -> Result<Self> {
         let mut survey = Survey::nothing();
-        let read = store.stored().and_then(|stored| {
-            survey.stored = stored;
-            let mut entries = Vec::with_capacity(TOGETHER);
-            let read = store.for_each_raw(|raw, value| {
-                entries.push((raw, value));
-                if entries.len() == TOGETHER {
-                    survey.take_all(&entries, key, sealer)?;
-                    entries.clear();
+        let threads = thread::available_parallelism().map_or(1, usize::from).min(8);
+        let (send, receive) = mpsc::sync_channel::<(usize, Vec<(Raw, Raw)>)>(WAITING);
+        let receive = Mutex::new(receive);
+        // This thread reads, the others open what it has read.
+        let (read, parts) = thread::scope(|scope| {
+            let work = || {
+                let mut parts = Vec::new();
+                loop {
+                    let next = receive.lock().unwrap_or_else(PoisonError::into_inner).recv();
+                    let Ok((number, entries)) = next else { return parts };
+                    let mut part = Survey::nothing();
+                    let mut entries = entries.iter();
+                    let done = entries.try_for_each(|(raw, value)| part.take(raw, value, key, sealer, keep));
+                    parts.push((number, done.map(|()| part)));
                 }
-                Ok(())
-            });
-            survey.take_all(&entries, key, sealer)?;
-            read
+            };
+            let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+            let read = survey.read(store, &send);
+            drop(send);
+            let mut parts: Vec<(usize, Result<Survey>)> = Vec::new();
+            for worker in workers {
+                parts.extend(worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+            }
+            (read, parts)
         });
+        survey.take_all(parts)?;
         match read {
             Ok(()) => {}
             Err(Error::Corrupt { what }) => survey.faults.push(Fault::Unreadable { what }),
@@ -210,55 +240,64 @@ impl Survey {
         Ok(survey)
     }
 
+    /// Reads the state and sends all entries in numbered lots.
+    fn read(&mut self, store: &SledStore, send: &mpsc::SyncSender<(usize, Vec<(Raw, Raw)>)>) -> Result<()> {
+        self.stored = store.stored()?;
+        let (mut number, mut entries) = (0, Vec::with_capacity(TOGETHER));
+        let read = store.for_each_raw(|raw, value| {
+            entries.push((raw, value));
+            if entries.len() == TOGETHER {
+                // Nobody receives only when a thread has panicked, which its join tells.
+                let _ = send.send((number, std::mem::replace(&mut entries, Vec::with_capacity(TOGETHER))));
+                number += 1;
+            }
+            Ok(())
+        });
+        let _ = send.send((number, entries));
+        read
+    }
+
     fn nothing() -> Self {
         Survey {
             stored: Stored::None,
             tally: Tally::default(),
             places: Vec::new(),
             unusable: Vec::new(),
+            opened: Vec::new(),
             faults: Vec::new(),
         }
     }
 
-    /// Examines entries on all processors, and takes in what was found in their order.
-    fn take_all(
-        &mut self,
-        entries: &[(Raw, Raw)],
-        key: &Authenticator,
-        sealer: Option<&Sealer>,
-    ) -> Result<()> {
-        let threads = thread::available_parallelism().map_or(1, usize::from).min(8);
-        let share = entries.len().div_ceil(threads).max(FEW);
-        let examine = &|share: &[(Raw, Raw)]| {
-            let mut part = Survey::nothing();
-            share.iter().try_for_each(|(raw, value)| part.take(raw, value, key, sealer))?;
-            Ok(part)
-        };
-        let parts: Vec<Result<Survey>> = thread::scope(|scope| {
-            let mut shares = entries.chunks(share);
-            let own = shares.next();
-            let others: Vec<_> = shares.map(|share| scope.spawn(move || examine(share))).collect();
-            let own = own.map(examine);
-            let join = |thread: thread::ScopedJoinHandle<'_, Result<Survey>>| {
-                thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-            };
-            own.into_iter().chain(others.into_iter().map(join)).collect()
-        });
-        for part in parts {
-            let Survey { tally, mut places, mut unusable, mut faults, .. } = part?;
+    /// Takes in what was found, in the order of the lots.
+    fn take_all(&mut self, mut parts: Vec<(usize, Result<Survey>)>) -> Result<()> {
+        parts.sort_unstable_by_key(|(number, _)| *number);
+        for (_, part) in parts {
+            let Survey { tally, mut places, mut unusable, mut opened, mut faults, .. } = part?;
             self.tally.merge(&tally);
             self.places.append(&mut places);
             self.unusable.append(&mut unusable);
+            self.opened.append(&mut opened);
             self.faults.append(&mut faults);
         }
         Ok(())
     }
 
-    fn take(&mut self, raw: &[u8], value: &[u8], key: &Authenticator, sealer: Option<&Sealer>) -> Result<()> {
+    fn take(
+        &mut self,
+        raw: &[u8],
+        value: &[u8],
+        key: &Authenticator,
+        sealer: Option<&Sealer>,
+        keep: bool,
+    ) -> Result<()> {
         match examine(raw, value, sealer) {
-            Ok((place, record)) => {
+            Ok((place, record, opened)) => {
                 self.tally.add(key, &place, &record);
-                self.places.push((place, record.version));
+                let version = record.version;
+                if let Some((schema, plaintext)) = opened.filter(|_| keep && KEPT.contains(&place.tree)) {
+                    self.opened.push(Opened { place: place.clone(), schema, plaintext });
+                }
+                self.places.push((place, version));
             }
             Err(error @ Error::Crypto(_)) => return Err(error),
             Err(error) => {
@@ -359,14 +398,15 @@ impl Survey {
     }
 }
 
+/// Place and record of an entry, and the record's schema and plaintext.
+type Examined = (RecordKey, Record, Option<(u8, Zeroizing<Vec<u8>>)>);
+
 /// Place and record of an entry of the database, if the record opens.
-fn examine(raw: &[u8], value: &[u8], sealer: Option<&Sealer>) -> Result<(RecordKey, Record)> {
+fn examine(raw: &[u8], value: &[u8], sealer: Option<&Sealer>) -> Result<Examined> {
     let place = RecordKey::from_bytes(raw).ok_or_else(|| Error::Corrupt {
         what: format!("the database has a key of no known tree ({} bytes)", raw.len()),
     })?;
     let record = record_from(&place, value)?;
-    if let Some(sealer) = sealer {
-        sealer.open_any(&place, &record.bytes)?;
-    }
-    Ok((place, record))
+    let opened = sealer.map(|sealer| sealer.open_any(&place, &record.bytes)).transpose()?;
+    Ok((place, record, opened))
 }
