@@ -227,3 +227,29 @@ fn sockets_that_are_passed_are_served() {
     knock.join().unwrap();
     works(&place);
 }
+
+#[test]
+fn threads_of_the_store_wake_no_sleeping_processor() {
+    if !process::is_root() {
+        println!("skipped: the slack of another process's timers is root's to read");
+        return;
+    }
+    let daemon = Daemon::start();
+    Ring::create(&daemon, &[]);
+    // In a new store they start with the first write, in one that is there when it is opened.
+    for _ in 0..2 {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", daemon.pid())).unwrap();
+        let mut slacks = Vec::new();
+        for task in tasks.map(|task| task.unwrap()) {
+            let name = std::fs::read_to_string(task.path().join("comm")).unwrap();
+            if name.starts_with("sled-io") {
+                let slack = format!("/proc/{}/timerslack_ns", task.file_name().to_string_lossy());
+                slacks.push(std::fs::read_to_string(slack).unwrap().trim().parse::<u64>().unwrap());
+            }
+        }
+        assert!(!slacks.is_empty(), "sled has no threads");
+        assert!(slacks.iter().all(|slack| *slack >= 3_600_000_000_000), "nanoseconds: {slacks:?}");
+        daemon.stop(libc::SIGTERM);
+        daemon.restart();
+    }
+}

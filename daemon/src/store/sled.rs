@@ -33,6 +33,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use nix::fcntl::Flock;
+use nix::sys::prctl;
 
 use super::anchor::{Anchor, Anchored, State};
 use super::durable::{lock_file, make_private_dir, parent, remove_if_present, sync_dir};
@@ -178,7 +179,7 @@ impl SledStore {
             .segment_size(SEGMENT_BYTES)
             .cache_capacity(CACHE_BYTES)
             .flush_every_ms(None);
-        let db = caught(|| config.open().map_err(|error| sled_error(dir, error)))?;
+        let db = with_patient_threads(|| caught(|| config.open().map_err(|error| sled_error(dir, error))))?;
         let log_path = dir.join("db");
         let log = File::open(&log_path).map_err(|error| Error::io("open", &log_path, error))?;
         sync_names(dir, &log, &disk)?;
@@ -302,7 +303,7 @@ impl SledStore {
     /// failed may have been theirs.
     fn on_sled<T>(&self, work: impl FnOnce(&::sled::Db) -> Result<T>) -> Result<T> {
         let db = self.db()?;
-        let result = caught(|| work(db));
+        let result = with_patient_threads(|| caught(|| work(db)));
         if let Err(Error::Corrupt { .. } | Error::Io { .. } | Error::NoSpace { .. }) = result {
             self.poison();
         }
@@ -426,7 +427,10 @@ impl SledStore {
         let watched = self.watchdog.watch();
         let result = self
             .on_sled(|db| db.flush().map(drop).map_err(|error| sled_error(&self.dir, error)))
-            .inspect(|()| drop(watched))
+            .inspect(|()| {
+                SLED_HAS_THREADS.store(true, Ordering::Relaxed);
+                drop(watched);
+            })
             .and_then(|()| {
                 (self.disk.sync)(&self.log).map_err(|error| Error::io("sync", &self.dir.join("db"), error))
             })
@@ -590,6 +594,27 @@ pub(super) fn record_from(place: &RecordKey, value: &[u8]) -> Result<Record> {
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+/// Runs `work`, whose threads wake no processor that sleeps. sled starts its threads when it opens or first writes; they wait for
+/// work a second at most and then look once more, for ever. With this much slack in their timers the system lets them look
+/// when something else has woken it (prctl(2), `PR_SET_TIMERSLACK`); work wakes them as before. A thread has the slack of
+/// the one that starts it.
+fn with_patient_threads<T>(work: impl FnOnce() -> T) -> T {
+    const SLACK_NANOS: u64 = 3_600_000_000_000;
+    if SLED_HAS_THREADS.load(Ordering::Relaxed) {
+        return work();
+    }
+    let own = prctl::get_timerslack().ok().and_then(|slack| u64::try_from(slack).ok());
+    let changed = own.is_some() && prctl::set_timerslack(SLACK_NANOS).is_ok();
+    let done = work();
+    if let (Some(own), true) = (own, changed) {
+        let _ = prctl::set_timerslack(own);
+    }
+    done
+}
+
+/// Set once sled has written, and so has all threads that stay.
+static SLED_HAS_THREADS: AtomicBool = AtomicBool::new(false);
 
 /// Waits until nobody holds the lock that sled keeps on its log. Since our own lock is ours, only what is
 /// left of an earlier handle can: sled's threads at their end, or a child between fork and exec.
