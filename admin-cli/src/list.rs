@@ -9,7 +9,7 @@ use crate::print::Format;
 use crate::{Call, outcome, print};
 
 /// Items asked for at a time, unless the person says otherwise.
-const PAGE: usize = 500;
+const PAGE: usize = 1000;
 
 /// True for the verbs whose answer comes in pages.
 pub fn is_list(verb: &Verb) -> bool {

@@ -255,6 +255,19 @@ impl Catalog {
         state.key_ids.range(from..).take_while(|((r, _), _)| r == ring).map(|(_, key)| key.clone()).collect()
     }
 
+    /// The first key of a ring, by id, of which `is_wanted` is true.
+    pub fn find_key(&self, ring: &Uid, is_wanted: impl Fn(&Arc<KeyCell>) -> bool) -> Option<Arc<KeyCell>> {
+        let mut after = String::new();
+        loop {
+            // What is asked may need the catalog too, so nothing is locked meanwhile.
+            let some = self.keys_after(ring, &after, 64);
+            if let Some(found) = some.iter().find(|key| is_wanted(key)) {
+                return Some(found.clone());
+            }
+            after.clone_from(&some.last()?.record().id);
+        }
+    }
+
     /// How many keys there are in all rings.
     pub fn key_count(&self) -> usize {
         lock::read(&self.state).keys.len()

@@ -73,19 +73,22 @@ pub fn create(call: &Call<'_>) -> Result<Value> {
 /// `keys list`: by name.
 pub fn list(call: &Call<'_>) -> Result<Value> {
     let token = call.parent_ring("keyring")?;
-    let keys = call.daemon.catalog.keys(&token.uid);
-    let sees_none = !keys.iter().any(|key| call.sees_key(&token, key));
-    call.check_list(sees_none, &Target::ring(&token.ring().name))?;
+    let catalog = &call.daemon.catalog;
+    let sees_one = catalog.find_key(&token.uid, |key| call.sees_key(&token, key)).is_some();
+    call.check_list(!sees_one, &Target::ring(&token.ring().name))?;
     let (archived, full) = (call.args.flag("archived"), call.args.flag("full"));
     let parent = format!("{} {archived}", token.ring().name);
     let shown =
         |key: &KeyCell| if full { json::key_in_full(key, call.now) } else { json::key(key, call.now) };
     if listing::is_by_time(call) {
-        let keys = keys.into_iter().map(|key| key.record());
-        let keys =
-            keys.filter(|key| key.care.archived == archived).map(|key| (key.create_time, key.id.clone()));
-        return listing::page_by_time(call, &parent, listing::KEY_FIELDS, keys, |id| {
-            let key = call.daemon.catalog.key_by_id(&token.uid, id)?;
+        let keys = catalog.keys(&token.uid);
+        let all = |each: &mut dyn FnMut(Time, &str)| {
+            for key in keys.iter().map(|key| key.record()).filter(|key| key.care.archived == archived) {
+                each(key.create_time, &key.id);
+            }
+        };
+        return listing::page_by_time(call, &parent, listing::KEY_FIELDS, all, |id| {
+            let key = catalog.key_by_id(&token.uid, id)?;
             call.sees_key(&token, &key).then(|| shown(&key))
         });
     }
@@ -94,7 +97,7 @@ pub fn list(call: &Call<'_>) -> Result<Value> {
         let mut after = after.to_owned();
         // Until there is one, so that keys which are not listed do not look like the end.
         loop {
-            let keys = call.daemon.catalog.keys_after(&token.uid, &after, count.min(1000));
+            let keys = catalog.keys_after(&token.uid, &after, count.min(1000));
             let Some(last) = keys.last() else { break };
             after = last.record().id.clone();
             let listed = keys

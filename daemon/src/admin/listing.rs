@@ -2,7 +2,7 @@
 //!
 //! Without an order a page is read from where the last one ended, so that the daemon never holds more than a page.
 
-use std::cmp::{Ordering, Reverse};
+use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 
 use openssl::base64::{decode_block, encode_block};
@@ -172,8 +172,8 @@ pub fn is_by_time(call: &Call<'_>) -> bool {
     matches!(field, Some(Ok(_)))
 }
 
-/// One page in the order of creation. `all` are the times and ids of everything; of these only what is on the page is
-/// put in order and shown. The token names the last one shown, so that what is made meanwhile shifts nothing.
+/// One page in the order of creation. `all` calls back with the time and id of everything; of these only what is on the
+/// page is put in order and shown. The token names the last one shown, so that what is made meanwhile shifts nothing.
 ///
 /// # Errors
 /// As [`page`].
@@ -181,15 +181,17 @@ pub fn page_by_time(
     call: &Call<'_>,
     parent: &str,
     fields: &[&str],
-    all: impl Iterator<Item = (Time, String)>,
+    all: impl Fn(&mut dyn FnMut(Time, &str)),
     show: impl Fn(&str) -> Option<Value>,
 ) -> Result<Value> {
+    /// How many are put in order at a time when a filter may take few of them.
+    const FILTERED: usize = 16 << 10;
     let args = &call.args;
     let size = page_size(call)?;
     let filter = args.text("filter").map(|text| Filter::parse(text, fields)).transpose()?;
     let order = Order::parse(args.text("sort-by").unwrap_or("createTime"), fields)?;
     let bound = bound(call, parent);
-    let after = match args.text("page-token") {
+    let mut after = match args.text("page-token") {
         Some(token) => read_token(token, &bound)?
             .split_once(' ')
             .and_then(|(rank, id)| Some((rank.parse::<i64>().ok()?, id.to_owned()))),
@@ -197,21 +199,39 @@ pub fn page_by_time(
     };
     // The smallest comes first: of two that were made at once, by name.
     let rank = |time: Time| if order.descending { time.0.saturating_neg() } else { time.0 };
-    let ranked = all
-        .map(|(time, id)| (rank(time), id))
-        .filter(|place| after.as_ref().is_none_or(|after| place > after));
-    let mut left: BinaryHeap<Reverse<(i64, String)>> = ranked.map(Reverse).collect();
+    let most = if filter.is_some() { FILTERED.max(size + 1) } else { size + 1 };
     let (mut items, mut last, mut more) = (Vec::new(), None, false);
-    while let Some(Reverse((rank, id))) = left.pop() {
-        let item = show(&id).filter(|item| filter.as_ref().is_none_or(|filter| filter.matches(item)));
-        if let Some(item) = item {
-            if items.len() == size {
-                more = true;
-                break;
+    'page: loop {
+        // The first ones behind the last page; the top of the heap is the last of them.
+        let mut first: BinaryHeap<(i64, String)> = BinaryHeap::with_capacity(most + 1);
+        all(&mut |time, id| {
+            let place = (rank(time), id);
+            let is_behind = after.as_ref().is_none_or(|(rank, id)| place > (*rank, id.as_str()));
+            let has_room = first.len() < most;
+            if is_behind && (has_room || first.peek().is_some_and(|(rank, id)| place < (*rank, id.as_str())))
+            {
+                if !has_room {
+                    first.pop();
+                }
+                first.push((place.0, id.to_owned()));
             }
-            items.push(item);
+        });
+        let is_end = first.len() < most;
+        for (rank, id) in first.into_sorted_vec() {
+            let item = show(&id).filter(|item| filter.as_ref().is_none_or(|filter| filter.matches(item)));
+            if let Some(item) = item {
+                if items.len() == size {
+                    more = true;
+                    break 'page;
+                }
+                items.push(item);
+            }
+            last = Some((rank, id));
         }
-        last = Some((rank, id));
+        if is_end {
+            break;
+        }
+        after.clone_from(&last);
     }
     let next = last.filter(|_| more).map(|(rank, id)| token(&format!("{rank} {id}"), &bound));
     // How many there are, those know who see all.
