@@ -310,3 +310,40 @@ fn the_daemon_that_ships_has_no_other_clock() {
     let has = |text: &str| shipped.windows(text.len()).any(|window| window == text.as_bytes());
     assert!(!has("CLAVIGER_TEST_CLOCK") && !has("CLAVIGER_TEST_TICK"));
 }
+
+#[test]
+fn a_backup_whose_time_is_over_is_told_of_once() {
+    let clocked = Clocked::new("");
+    clocked.key("k");
+    let passphrase = clocked.daemon.file("passphrase", "correct horse\n");
+    let backup = |name: &str, days: u32| {
+        let file = clocked.daemon.root().join(name);
+        let words = "backup create --passphrase-file";
+        clocked.json(&format!(
+            "{words} {} --file {} --expire-after {days}d",
+            passphrase.display(),
+            file.display()
+        ))["backup"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
+    let (short, long) = (backup("short", 2), backup("long", 9));
+    clocked.destroy("k", 1);
+    clocked.set("1d1h");
+    clocked.until("the destruction", || clocked.events("DESTROYED").len() == 1);
+    assert_eq!(clocked.events("BACKUP_EXPIRED"), Vec::<Value>::new());
+    clocked.set("2d1h");
+    clocked.until("the event", || clocked.events("BACKUP_EXPIRED").len() == 1);
+    let event = &clocked.events("BACKUP_EXPIRED")[0];
+    assert_eq!(
+        (&event["resourceName"], &event["request"]["destroyedSince"]),
+        (&format!("backup {short}").into(), &1.into())
+    );
+    // Not again after a restart, and of the other one in its turn.
+    clocked.daemon.stop(libc::SIGTERM);
+    clocked.start();
+    clocked.set("9d1h");
+    clocked.until("the other event", || clocked.events("BACKUP_EXPIRED").len() == 2);
+    assert_eq!(clocked.events("BACKUP_EXPIRED")[0]["resourceName"], format!("backup {long}"));
+}

@@ -10,9 +10,12 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use bincode::{Decode, Encode};
+use serde_json::json;
 
+use crate::audit::Principal;
 use crate::daemon::Daemon;
 use crate::error::{Error, Result};
+use crate::events::Name;
 use crate::kms::record::Uid;
 use crate::kms::state::{VersionState, effective_state};
 use crate::kms::time::Time;
@@ -28,6 +31,8 @@ const PATIENCE: Duration = Duration::from_secs(10 * 60);
 
 /// Place of the list of backups in the store.
 const LIST: &[u8] = b"backups";
+/// Place of the ids of those that were told of when their time was over.
+const TOLD: &[u8] = b"backups-told";
 /// Most backups of the list; beyond, the oldest leave it.
 const MAX_LISTED: usize = 1000;
 
@@ -176,6 +181,39 @@ impl Daemon {
         let forgotten = all.remove(index);
         self.keep_list(&all)?;
         Ok(forgotten)
+    }
+
+    /// Tells once of each backup whose file is to be destroyed by `now`: what is destroyed lives on in it.
+    ///
+    /// # Errors
+    /// What the store says; it is then told of later.
+    pub fn announce_backups(&self, now: Time) -> Result<()> {
+        let writer = self.catalog.write();
+        let over: Vec<MadeBackup> =
+            self.made_backups()?.into_iter().filter(|made| made.expires <= now).collect();
+        let told: Vec<Uid> = self.records.get(Tree::Meta, TOLD)?.unwrap_or_default();
+        if over.iter().all(|made| told.contains(&made.id)) {
+            return Ok(());
+        }
+        let mut change = Change::new();
+        change.put(Tree::Meta, TOLD, &over.iter().map(|made| made.id).collect::<Vec<_>>())?;
+        self.records.commit(change)?;
+        drop(writer);
+        for made in over.iter().filter(|made| !told.contains(&made.id)) {
+            let details = json!({
+                "expireTime": made.expires.rfc3339(),
+                "createTime": made.created.rfc3339(),
+                "destroyedSince": self.destroyed_since(made.created, now),
+            });
+            self.raise(
+                Name::BackupExpired,
+                "Daemon",
+                &format!("backup {}", made.name()),
+                &Principal::Timer,
+                details,
+            );
+        }
+        Ok(())
     }
 
     fn keep_list(&self, all: &[MadeBackup]) -> Result<()> {

@@ -70,6 +70,8 @@ events! {
     Rotated = "ROTATED", false;
     /// A scheduled rotation failed and will be tried again.
     RotationFailed = "ROTATION_FAILED", true;
+    /// The file of a backup is to be destroyed by now.
+    BackupExpired = "BACKUP_EXPIRED", true;
 }
 
 /// The events of this run.

@@ -404,6 +404,7 @@ impl Daemon {
         };
         say("the clock's mark cannot be kept", self.keep_clock());
         say("coming destructions cannot be announced", self.announce_destructions(Time::now()).map(drop));
+        say("backups whose time is over cannot be told of", self.announce_backups(Time::now()));
         say("scheduled rotations cannot be carried out", self.rotate_due(Time::unheld()).map(drop));
         say("the use of keys cannot be kept", self.flush_usage());
         self.access.minute();
