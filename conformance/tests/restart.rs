@@ -168,7 +168,10 @@ fn a_resume_ticket_is_good_for_its_process_and_its_pin_alone() {
     let slot = wire.call(&call::GetSlotList { token_present: true }).unwrap()[0];
     let session = wire.call(&call::OpenSession { slot, flags: 6 }).unwrap();
     wire.call(&call::Login { session, user_type: user::USER, pin }).unwrap();
-    let ticket = wire.call(&call::GetResumption { session: 0 }).unwrap();
+    let numbered = wire.call(&call::GetResumption { session: 0 }).unwrap();
+    let (number, ticket) = numbered.split_first_chunk::<8>().unwrap();
+    assert_eq!((u64::from_le_bytes(*number), ticket.len() > 32), (1, true));
+    let ticket = claviger_protocol::Bytes::from(ticket);
     assert_eq!(wire.call(&call::Resume { ticket: ticket.clone() }), Err(Rv::SESSION_EXISTS));
     daemon.kill();
     daemon.restart();

@@ -159,6 +159,8 @@ pub struct Application {
     tally: Arc<Tally>,
     /// What tells its process from all others, once somebody has asked.
     process: OnceLock<(u32, i32, u64)>,
+    /// How many resume tickets were made.
+    tickets: AtomicU64,
     /// Slots whose tokens `C_WaitForSlotEvent` has told of, or that were there from the start.
     known_slots: Mutex<Vec<u64>>,
 }
@@ -204,6 +206,7 @@ impl Applications {
             limits: self.limits.get().copied().unwrap_or_default(),
             tally,
             process: OnceLock::new(),
+            tickets: AtomicU64::new(0),
             known_slots: Mutex::new(slots),
         });
         lock::lock(&self.by_id).insert(application.id, application.clone());
@@ -306,6 +309,12 @@ impl Application {
         let all = self.tally.shared.fetch_add(bytes, Ordering::AcqRel) + bytes;
         let share = SharedMemory { tally: self.tally.clone(), bytes };
         (all <= self.limits.shared_memory_per_uid).then_some(share)
+    }
+
+    /// The number of the next resume ticket. Who takes it before looking at what there is sees all that those with
+    /// lower numbers have changed.
+    pub fn next_ticket(&self) -> u64 {
+        self.tickets.fetch_add(1, Ordering::AcqRel) + 1
     }
 
     /// Its sessions and logins.

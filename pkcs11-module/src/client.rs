@@ -59,7 +59,7 @@ pub struct Client {
     /// What may be answered without the daemon.
     pub cache: Cache,
     /// Brings sessions and logins back when the daemon has been started anew.
-    resumption: Mutex<Option<Bytes>>,
+    resumption: Mutex<Resumption>,
     /// A daemon has been there, and since when none is.
     presence: Mutex<Presence>,
 }
@@ -68,6 +68,14 @@ pub struct Client {
 struct Presence {
     met: bool,
     missed_since: Option<Instant>,
+}
+
+/// What brings sessions and logins back.
+#[derive(Default)]
+struct Resumption {
+    /// The number of the state of the application that the ticket is of; 0 before the first.
+    number: u64,
+    ticket: Option<Bytes>,
 }
 
 impl Client {
@@ -130,21 +138,32 @@ impl Client {
         self.keep_ticket(self.send(&GetResumption { session: 0 }).unwrap_or_default());
     }
 
-    /// As [`Self::keep_resumption`], with the ticket that came with the change; an empty one is none.
-    pub fn keep_ticket(&self, ticket: Bytes) {
-        *lock(&self.resumption) = Some(ticket).filter(|ticket| !ticket.is_empty());
+    /// As [`Self::keep_resumption`], with the ticket that came with the change, behind its number. Of two that come at the
+    /// same time the one with the higher number stays; without a number there was none to be had.
+    pub fn keep_ticket(&self, numbered: Bytes) {
+        let mut kept = lock(&self.resumption);
+        match numbered.split_first_chunk::<8>() {
+            Some((number, ticket)) => {
+                let number = u64::from_le_bytes(*number);
+                if number > kept.number {
+                    *kept = Resumption { number, ticket: Some(ticket.into()).filter(|_| !ticket.is_empty()) };
+                }
+            }
+            None => kept.ticket = None,
+        }
     }
 
     /// Goes on in a new application where a daemon before this one stopped. A ticket is tried once.
     fn resume(&self, mut connection: Connection) -> Result<Connection> {
-        let Some(ticket) = lock(&self.resumption).take() else { return Ok(connection) };
+        // The new application counts anew.
+        let Some(ticket) = std::mem::take(&mut *lock(&self.resumption)).ticket else { return Ok(connection) };
         let resume = Resume { ticket };
         let encode = |buffer: &mut Vec<u8>| codec::encode_into(&resume, buffer);
         match connection.exchange(Resume::NUMBER, Some(REPLY_TIMEOUT), &encode) {
             Ok(rv) => {
                 connection.rest();
                 if rv == Rv::OK {
-                    *lock(&self.resumption) = Some(resume.ticket);
+                    lock(&self.resumption).ticket.get_or_insert(resume.ticket);
                 }
                 Ok(connection)
             }

@@ -580,3 +580,23 @@ fn initialising_twice_and_finalising_twice_are_told() {
     assert_eq!(library.finalize(), Ok(()));
     assert_eq!(library.finalize(), Err(Rv::CRYPTOKI_NOT_INITIALIZED));
 }
+
+#[test]
+fn of_two_resume_tickets_the_later_one_stays_in_whatever_order_they_come() {
+    let client = Fake::start(|peer| peer.serve()).client();
+    let numbered = |number: u64, ticket: &[u8]| [&number.to_le_bytes()[..], ticket].concat().into();
+    let kept = || lock(&client.resumption).ticket.as_ref().map(|ticket| ticket.to_vec());
+    client.keep_ticket(numbered(2, b"two"));
+    client.keep_ticket(numbered(1, b"one"));
+    assert_eq!(kept(), Some(b"two".to_vec()));
+    client.keep_ticket(numbered(3, b""));
+    assert_eq!(kept(), None, "with so many sessions there is none");
+    client.keep_ticket(numbered(4, b"four"));
+    assert_eq!(kept(), Some(b"four".to_vec()));
+    client.keep_ticket(Bytes::default());
+    assert_eq!(kept(), None, "the daemon did not say");
+    client.keep_ticket(numbered(4, b"four"));
+    assert_eq!(kept(), None, "what was before");
+    client.keep_ticket(numbered(5, b"five"));
+    assert_eq!(kept(), Some(b"five".to_vec()));
+}

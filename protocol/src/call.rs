@@ -275,7 +275,8 @@ calls! {
     209 Attach {} -> ();
 
     // Over a restart of the daemon.
-    /// A ticket that brings the application's sessions and logins back when the daemon has been started anew; empty
+    /// A ticket that brings the application's sessions and logins back when the daemon has been started anew, behind the
+    /// number of the application's state that it is of (u64, little endian; of two the higher holds); the number alone
     /// when there is none to be had. `session` is one of the application's, or 0.
     210 GetResumption { session: u64 } -> Bytes;
     /// Goes on with what the ticket tells of, in an application that has no session yet.

@@ -63,14 +63,16 @@ impl TicketKey {
 }
 
 impl Daemon {
-    /// The ticket of an application as it is now; empty for one with too many sessions.
+    /// The ticket of an application as it is now, behind its number; the number alone for one with too many sessions.
     ///
     /// # Errors
     /// `Internal`.
     pub fn resume_ticket(&self, application: &Application) -> Result<Bytes> {
+        // Calls of several threads get theirs in any order, and the module keeps the last.
+        let number = application.next_ticket().to_le_bytes();
         let (sessions, logins) = application.held();
         if sessions.len() > MAX_SESSIONS {
-            return Ok(Bytes::default());
+            return Ok(number[..].into());
         }
         let logins = logins.into_iter().filter_map(|(slot, user)| {
             let token = self.catalog.token(slot)?;
@@ -86,7 +88,7 @@ impl Daemon {
             logins: logins.collect(),
         };
         let text = codec::encode(&held).map_err(|_| Error::DeviceMemory)?;
-        Ok([&self.ticket_key.mac(&text)?[..], &text].concat().into())
+        Ok([&number[..], &self.ticket_key.mac(&text)?, &text].concat().into())
     }
 
     /// Gives a new application what its ticket says it had.
