@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, RwLock, Weak};
 
 use crate::crypto::key::Key;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::lock;
 
 /// Most live keys of token objects. One of RSA takes some KiB.
@@ -63,13 +63,15 @@ impl LiveKeys {
     /// The live key of an object, which `load` makes if there is none.
     ///
     /// # Errors
-    /// What `load` gives, also after half of the others have made room.
+    /// What `load` gives; where that may be for want of memory, also after half of the others have made room.
     pub fn get(&self, live: &Arc<LiveKey>, load: impl Fn() -> Result<Key>) -> Result<Arc<Key>> {
         if let Some(key) = live.get() {
             return Ok(key);
         }
         let loaded = load().or_else(|error| {
-            // Perhaps there was no memory for it.
+            if !may_want_memory(&error) {
+                return Err(error);
+            }
             let half = lock::lock(&self.queue).len() / 2;
             if self.shrink(half) { load() } else { Err(error) }
         })?;
@@ -104,12 +106,16 @@ impl LiveKeys {
     }
 }
 
+/// True for what is said of a key for which there is no memory. OpenSSL's decoders do not always tell that from damage.
+fn may_want_memory(error: &Error) -> bool {
+    matches!(error, Error::SecureHeapFull | Error::DataInvalid | Error::Internal { .. })
+}
+
 #[cfg(test)]
 mod tests {
     use zeroize::Zeroizing;
 
     use super::*;
-    use crate::error::Error;
 
     fn secret(number: usize) -> Result<Key> {
         Ok(Key::Secret(Zeroizing::new(number.to_be_bytes().to_vec())))
@@ -157,6 +163,10 @@ mod tests {
         }
         let none: Arc<LiveKey> = Arc::default();
         assert_eq!(keys.get(&none, || Err(Error::DataInvalid)).err(), Some(Error::DataInvalid));
+        // What is not about memory costs nobody else a key.
+        let before = live();
+        let gone = keys.get(&none, || Err(Error::KeyHandleInvalid));
+        assert_eq!((gone.err(), live()), (Some(Error::KeyHandleInvalid), before));
     }
 
     #[test]
