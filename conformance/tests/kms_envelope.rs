@@ -147,6 +147,13 @@ fn what_one_door_encrypts_the_other_one_decrypts() {
     assert_eq!(place.one_shot(Operation::Encrypt, b"", first, b""), Err(Rv::KEY_FUNCTION_NOT_PERMITTED));
     desk.json("keys versions enable 1 --keyring r --key k");
     assert_eq!(place.one_shot(Operation::Decrypt, b"", second, &old).unwrap(), b"old");
+    // One that is to be destroyed opens nothing, and its use is told of.
+    desk.json("keys versions destroy 1 --keyring r --key k --yes");
+    assert_eq!(place.one_shot(Operation::Decrypt, b"", second, &old), Err(Rv::KEY_HANDLE_INVALID));
+    let told = desk.json("audit list --operation Event.SCHEDULED_KEY_USE_ATTEMPT");
+    assert_eq!(told[0]["resourceName"], format!("{NAME}/k/cryptoKeyVersions/1"));
+    desk.json("keys versions restore 1 --keyring r --key k");
+    desk.json("keys versions enable 1 --keyring r --key k");
     // An archived key opens, and makes nothing new.
     desk.json("keys archive k --keyring r --yes");
     assert_eq!(place.one_shot(Operation::Decrypt, b"", second, &old).unwrap(), b"old");

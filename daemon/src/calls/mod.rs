@@ -335,8 +335,8 @@ impl Context<'_> {
             return CipherOperation::new(direction, row, params, key);
         }
         let version = key.object.origin().ok_or(Error::KeyTypeInconsistent)?;
-        let uid = self.application.peer.uid;
-        let service = ServiceCipher::new(self.daemon, version, key.key.clone(), direction, &params, uid)?;
+        let peer = self.application.peer;
+        let service = ServiceCipher::new(self.daemon, version, key.key.clone(), direction, &params, peer)?;
         Ok(CipherOperation::of_service(direction, row, service, key))
     }
 

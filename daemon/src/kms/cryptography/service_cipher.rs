@@ -8,6 +8,7 @@ use claviger_protocol::params::Params;
 use zeroize::Zeroizing;
 
 use super::{Caller, ENVELOPE_BYTES, Header, MAX_SOFTWARE_BYTES, check_size, leb128, open, seal};
+use crate::audit::Principal;
 use crate::catalog::{KeyCell, VersionCell};
 use crate::crypto::cipher::Transform;
 use crate::crypto::{Direction, Key};
@@ -15,6 +16,7 @@ use crate::daemon::Daemon;
 use crate::error::{Error, Result};
 use crate::kms::time::Time;
 use crate::kms::usage::Use;
+use crate::server::Peer;
 
 /// A version, and how an application encrypts or decrypts with it.
 pub struct ServiceCipher {
@@ -24,7 +26,7 @@ pub struct ServiceCipher {
     live: Arc<Key>,
     direction: Direction,
     aad: Bytes,
-    uid: u32,
+    peer: Peer,
 }
 
 impl ServiceCipher {
@@ -39,7 +41,7 @@ impl ServiceCipher {
         live: Arc<Key>,
         direction: Direction,
         params: &Params,
-        uid: u32,
+        peer: Peer,
     ) -> Result<ServiceCipher> {
         let key = daemon.catalog.key(&version.key).ok_or(Error::KeyHandleInvalid)?;
         let aad = match params {
@@ -48,7 +50,15 @@ impl ServiceCipher {
             _ => return Err(Error::MechanismParamInvalid),
         };
         check_size(&key, 0, aad.len()).map_err(|_| Error::MechanismParamInvalid)?;
-        Ok(ServiceCipher { daemon: daemon.clone(), key, version: version.clone(), live, direction, aad, uid })
+        Ok(ServiceCipher {
+            daemon: daemon.clone(),
+            key,
+            version: version.clone(),
+            live,
+            direction,
+            aad,
+            peer,
+        })
     }
 
     /// Bytes of a ciphertext beyond those of its plaintext.
@@ -71,9 +81,14 @@ impl ServiceCipher {
             true => (self.version.clone(), self.live.clone()),
             false => {
                 let version = self.key.version(header.version).ok_or(Error::EncryptedDataInvalid)?;
-                let caller = Caller { uid: self.uid, now: Time::now() };
-                let live = self.daemon.admit(&self.key, &version, &caller, Use::Decrypt, false)?;
-                (version, Arc::new(live))
+                let caller = Caller { uid: self.peer.uid, now: Time::now() };
+                let live = self.daemon.admit(&self.key, &version, &caller, Use::Decrypt, false);
+                let live = live.inspect_err(|error| {
+                    if let Error::VersionScheduled { version } = error {
+                        self.daemon.scheduled_use(version, &Principal::Peer(self.peer), "P11.C_Decrypt");
+                    }
+                });
+                (version, Arc::new(live?))
             }
         };
         let opened = open(&self.key, &version, &live, &header, &self.aad);
