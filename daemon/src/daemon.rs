@@ -11,7 +11,7 @@ use crate::access::Access;
 use crate::access::pin::Pepper;
 use crate::access::resume::TicketKey;
 use crate::application::Applications;
-use crate::audit::{self, Audit, Principal};
+use crate::audit::{self, Audit, IntentSearch, Principal};
 use crate::backups::Backups;
 use crate::catalog::{Catalog, VersionCell};
 use crate::error::{Error, Result};
@@ -109,7 +109,12 @@ impl Daemon {
     ///
     /// # Errors
     /// What the store or the file system say.
-    pub fn open_audit(records: &Records, directory: &Path, settings: audit::Settings) -> Result<Audit> {
+    pub fn open_audit(
+        records: &Records,
+        directory: &Path,
+        settings: audit::Settings,
+        intents: IntentSearch,
+    ) -> Result<Audit> {
         let keys = match records.get::<audit::Keys>(Tree::Meta, AUDIT_KEYS)? {
             Some(keys) => keys,
             None => {
@@ -120,7 +125,7 @@ impl Daemon {
                 keys
             }
         };
-        Audit::open(directory, keys, settings).map_err(|error| Error::StoreRefused {
+        Audit::open_with(directory, keys, settings, intents).map_err(|error| Error::StoreRefused {
             detail: format!("the audit log in {} cannot be opened: {error}", directory.display()),
         })
     }

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use clap::Parser;
-use clavigerd::audit::{Principal, Record, principal};
+use clavigerd::audit::{IntentSearch, Principal, Record, principal};
 use clavigerd::config::Config;
 use clavigerd::daemon::Daemon;
 use clavigerd::process::privileges::{self, Successor};
@@ -149,7 +149,9 @@ fn carry_out(command: &Command, config: &Config) -> store::Result<()> {
 fn record_recovery(config: &Config, root: &RootKey, findings: &Findings) -> Result<(), String> {
     let directory = &config.state_directory;
     let records = store::open(directory, root).map_err(|error| error.to_string())?;
-    let audit = Daemon::open_audit(&records, &directory.join("audit"), config.audit.clone());
+    let log = directory.join("audit");
+    let intents = IntentSearch::start(&log);
+    let audit = Daemon::open_audit(&records, &log, config.audit.clone(), intents);
     let audit = audit.map_err(|error| error.to_string())?;
     let peer = Peer { uid: getuid().as_raw(), gid: getgid().as_raw(), pid: std::process::id().cast_signed() };
     principal::meet(&peer);
@@ -232,11 +234,12 @@ fn gate(config: &Config, root: Option<RootKey>) -> Result<Arc<Gate>, String> {
 /// Opens the store and all that lives on it.
 fn open(config: &Config, root: RootKey, lock: DirectoryLock) -> Result<Arc<Daemon>, String> {
     let directory = &config.state_directory;
+    let log = directory.join("audit");
+    let intents = IntentSearch::start(&log);
     let records = store::open_locked(directory, &root, lock).map_err(|error| error.to_string())?;
     let failed = |error: clavigerd::error::Error| format!("{}: {error}", directory.display());
     let leapt = Daemon::start_clock(&records, &config.kms).map_err(failed)?;
-    let audit =
-        Daemon::open_audit(&records, &directory.join("audit"), config.audit.clone()).map_err(failed)?;
+    let audit = Daemon::open_audit(&records, &log, config.audit.clone(), intents).map_err(failed)?;
     let daemon = Daemon::with(records, config.kms.clone(), audit).map_err(failed)?;
     daemon.audit.start().map_err(|error| format!("no thread for the audit log: {error}"))?;
     daemon.access.configure(config.access.clone());

@@ -35,6 +35,7 @@ mod tests;
 
 pub use chain::Keys;
 pub use log::{Audit, Intent, Status};
+pub use open::IntentSearch;
 pub use principal::{Principal, user_name};
 pub use query::Query;
 pub use record::Record;

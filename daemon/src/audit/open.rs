@@ -7,6 +7,7 @@ use std::ops::ControlFlow;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
+use std::thread::{self, JoinHandle};
 
 use claviger_protocol::audit::split_mac;
 use serde::Deserialize;
@@ -81,6 +82,19 @@ impl Audit {
     /// # Errors
     /// What the file system says.
     pub fn open(directory: &Path, keys: Keys, settings: Settings) -> io::Result<Audit> {
+        Audit::open_with(directory, keys, settings, IntentSearch::start(directory))
+    }
+
+    /// As [`Audit::open`], with a search that was started before.
+    ///
+    /// # Errors
+    /// As [`Audit::open`].
+    pub fn open_with(
+        directory: &Path,
+        keys: Keys,
+        settings: Settings,
+        intents: IntentSearch,
+    ) -> io::Result<Audit> {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
         let (head_file, head) = HeadFile::open(directory, keys.head)?;
         let segments = segment::all(directory)?;
@@ -132,7 +146,7 @@ impl Audit {
         };
         let audit =
             Audit::new(settings, Some(keys), next, end.previous, Place::Disk(Box::new(disk)), unlogged);
-        *lock::lock(&audit.open) = open_intents(&segments)?;
+        *lock::lock(&audit.open) = intents.found(&segments)?;
         let by = Principal::Timer;
         let failed = |error: crate::error::Error| io::Error::other(error.to_string());
         for found in &end.findings {
@@ -149,6 +163,30 @@ impl Audit {
             json!({"version": env!("CARGO_PKG_VERSION"), "bootId": hex(&boot), "pid": std::process::id()});
         audit.append_durably(&Record { request, ..Record::new(STARTED, &by, "daemon") }).map_err(failed)?;
         Ok(audit)
+    }
+}
+
+/// A search for the intents of the last run that have no outcome. It may take in many records and needs no key, so it runs
+/// beside what else a start does.
+pub struct IntentSearch(Option<JoinHandle<io::Result<Vec<OpenIntent>>>>);
+
+impl IntentSearch {
+    /// Starts looking in a log that nobody writes; where there is none yet, nothing is found.
+    pub fn start(directory: &Path) -> IntentSearch {
+        let directory = directory.to_owned();
+        let search = move || match directory.exists() {
+            true => open_intents(&segment::all(&directory)?),
+            false => Ok(Vec::new()),
+        };
+        IntentSearch(thread::Builder::new().name("audit-intents".to_owned()).spawn(search).ok())
+    }
+
+    fn found(self, segments: &[Segment]) -> io::Result<Vec<OpenIntent>> {
+        match self.0.map(JoinHandle::join) {
+            Some(Ok(found)) => found,
+            // There was no thread to be had.
+            Some(Err(_)) | None => open_intents(segments),
+        }
     }
 }
 
