@@ -34,7 +34,10 @@ impl Application {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let copy = directory.join(format!("module-{}-{number}.so", std::process::id()));
-        std::fs::copy(artefacts::module(), &copy).expect("copying the module");
+        // Unlike reading and writing, copying is not gone on with by itself when a signal interrupts it.
+        while let Err(error) = std::fs::copy(artefacts::module(), &copy) {
+            assert_eq!(error.kind(), std::io::ErrorKind::Interrupted, "copying the module: {error}");
+        }
         let application = Application {
             pkcs11: Pkcs11::new(&copy).expect("loading the module through cryptoki"),
             raw: Raw::load(&copy),

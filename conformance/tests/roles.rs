@@ -1016,7 +1016,8 @@ fn every_call_by_every_role_is_answered_by_its_rule() {
     wire.call(&call::GetTokenInfo { slot: fixture.free_slot }).unwrap();
 
     // Nor does another process go on where this one stopped.
-    let ticket = owner.call(&call::GetResumption { session: 0 }).unwrap();
+    let numbered = owner.call(&call::GetResumption { session: 0 }).unwrap();
+    let ticket = claviger_protocol::Bytes::from(&numbered[8..]);
     let mut stranger = process::as_user(STRANGER, STRANGER, || Wire::greet(&socket, None).0);
     assert_eq!(stranger.call(&call::Resume { ticket: ticket.clone() }), Err(Rv::SESSION_HANDLE_INVALID));
     assert_eq!(wire.call(&call::Resume { ticket }), Ok(()), "who may, may");
