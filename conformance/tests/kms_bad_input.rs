@@ -66,7 +66,7 @@ const BAD: &[(&str, i32, &str)] = &[
     ("keys rotation enable k --keyring r --rotation-period 1h", 2, "rotation period"),
     ("keys rotation enable k --keyring r --next-rotation-time yesterday", 2, "no time"),
     ("keys rotation enable m --keyring r", 2, "rotation schedule"),
-    ("keys update k --keyring r --rotation-period 90d", 2, "next"),
+    ("keys update k --keyring r --rotation-period 90d", 2, "--next-rotation-time"),
     ("audit list --since tomorrow", 2, "no time"),
     // filters, orders, pages
     ("keys list --keyring r --filter nofield=1", 2, "there is no field"),

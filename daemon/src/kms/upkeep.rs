@@ -440,7 +440,9 @@ impl Schedule {
             record.care.rotation_failed_time = None;
         }
         if record.care.next_rotation_time.is_none() {
-            return refuse("a rotation period needs the time of the next rotation".to_owned());
+            return refuse(
+                "a rotation period needs the time of the next rotation (--next-rotation-time)".to_owned(),
+            );
         }
         Ok(())
     }
