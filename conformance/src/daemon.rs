@@ -133,9 +133,18 @@ impl Daemon {
         }
     }
 
-    /// Sends a signal that does not end the daemon (SIGSTOP, SIGCONT).
-    pub fn signal(&self, signal: i32) {
-        process::signal(self.lock().child.as_ref().expect("the daemon runs"), signal);
+    /// Stops the daemon (SIGSTOP) and returns when each of its threads stands still: kill(2) returns before, and a
+    /// thread on another processor may still answer.
+    pub fn pause(&self) {
+        let inner = self.lock();
+        let child = inner.child.as_ref().expect("the daemon runs");
+        process::signal(child, libc::SIGSTOP);
+        process::wait_until_stopped(child, 60);
+    }
+
+    /// Lets the daemon go on after [`Daemon::pause`] (SIGCONT).
+    pub fn proceed(&self) {
+        process::signal(self.lock().child.as_ref().expect("the daemon runs"), libc::SIGCONT);
     }
 
     /// Process id of the running daemon.

@@ -43,6 +43,23 @@ pub fn signal(child: &Child, signal: i32) {
     assert_eq!(unsafe { libc::kill(child.id() as i32, signal) }, 0, "kill: {}", io::Error::last_os_error());
 }
 
+/// Waits up to `seconds` until every thread of a child that was sent SIGSTOP is stopped: state T (proc(5), stat).
+pub fn wait_until_stopped(child: &Child, seconds: u64) {
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(seconds);
+    let stopped = || {
+        let mut threads = std::fs::read_dir(format!("/proc/{}/task", child.id())).expect("a child that runs");
+        threads.all(|thread| {
+            let stat = std::fs::read_to_string(thread.expect("a thread").path().join("stat"));
+            // The state follows the name, which stands in parentheses. A thread that has ended answers nothing.
+            stat.map_or(true, |stat| stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T')))
+        })
+    };
+    while !stopped() {
+        assert!(std::time::Instant::now() < end, "the child still runs {seconds} s after SIGSTOP");
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+}
+
 /// Waits up to `seconds` for a child to end.
 pub fn wait(child: &mut Child, seconds: u64) -> Option<ExitStatus> {
     let end = std::time::Instant::now() + std::time::Duration::from_secs(seconds);

@@ -108,14 +108,14 @@ struct Frozen<'a>(&'a Daemon);
 
 impl<'a> Frozen<'a> {
     fn new(daemon: &'a Daemon) -> Self {
-        daemon.signal(libc::SIGSTOP);
+        daemon.pause();
         Frozen(daemon)
     }
 }
 
 impl Drop for Frozen<'_> {
     fn drop(&mut self) {
-        self.0.signal(libc::SIGCONT);
+        self.0.proceed();
     }
 }
 

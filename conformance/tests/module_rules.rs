@@ -122,7 +122,7 @@ fn a_daemon_that_does_not_answer_is_given_up() {
     let app = Application::on(&daemon);
     let session = app.login(&ring);
     let late = Application::load(daemon.root());
-    daemon.signal(libc::SIGSTOP);
+    daemon.pause();
     let begin = Instant::now();
     std::thread::scope(|scope| {
         // In a connection, and on the way into one.
@@ -138,7 +138,7 @@ fn a_daemon_that_does_not_answer_is_given_up() {
     });
     println!("given up after {:?}", begin.elapsed());
     assert!(begin.elapsed() < Duration::from_secs(100));
-    daemon.signal(libc::SIGCONT);
+    daemon.proceed();
     app.raw.generate_random(session, 32).unwrap();
     late.open(&ring);
 }
