@@ -55,6 +55,7 @@ pub mod session;
 pub mod sharing;
 pub mod slot;
 pub mod store;
+mod sync;
 pub mod template;
 pub mod testing;
 #[cfg(test)]

@@ -39,6 +39,7 @@ pub mod command;
 mod durable;
 mod engine;
 mod error;
+mod group;
 mod inventory;
 mod keyring;
 mod memory;

@@ -28,7 +28,7 @@ use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -39,6 +39,7 @@ use super::anchor::{Anchor, Anchored, State};
 use super::durable::{lock_file, make_private_dir, parent, remove_if_present, sync_dir};
 use super::engine::{Batch, Page, Record, RecordKey, Store, Write};
 use super::error::{Error, Result};
+use super::group::{Durable, Group};
 use super::inventory::Inventory;
 use super::seal::Sealer;
 use super::tally::{Authenticator, Domain, take};
@@ -125,9 +126,7 @@ pub struct SledStore {
     watchdog: Watchdog,
     writer: Mutex<Writer>,
     /// What is durable. Its lock is taken before `writer`'s and is not held during a sync.
-    durable: Mutex<Durable>,
-    /// Told when somebody has synced.
-    synced: Condvar,
+    durable: Group<Anchor>,
     /// The revision in the anchor.
     anchored: AtomicU64,
     /// Set by the first failure on the way to the disk; writes end here, reads go on.
@@ -145,15 +144,6 @@ struct Writer {
     inventory: Option<Inventory>,
     /// Changes that watchers learn once they are durable.
     unpublished: Vec<Event>,
-}
-
-struct Durable {
-    /// The last revision.
-    revision: u64,
-    /// Whether there is an anchor.
-    adopted: bool,
-    /// `None` until the store is adopted, and while somebody syncs.
-    anchor: Option<Anchor>,
 }
 
 impl SledStore {
@@ -197,8 +187,7 @@ impl SledStore {
                 inventory: None,
                 unpublished: Vec::new(),
             }),
-            durable: Mutex::new(Durable { revision: 0, adopted: false, anchor: None }),
-            synced: Condvar::new(),
+            durable: Group::new(),
             anchored: AtomicU64::new(0),
             poisoned: AtomicBool::new(false),
             watchers: Watchers::default(),
@@ -234,7 +223,7 @@ impl SledStore {
         keyring: u64,
         places: impl Iterator<Item = (RecordKey, u64)>,
     ) -> Result<()> {
-        let mut durable = locked(&self.durable);
+        let mut durable = self.durable.lock();
         let mut writer = locked(&self.writer);
         let Anchoring { anchor: path, inventory, key } = &self.anchoring;
         let wanted = Anchored { keyring, state: state.clone() };
@@ -255,7 +244,7 @@ impl SledStore {
             .inspect_err(|error| tracing::warn!(%error, "there is no inventory"))
             .ok();
         (writer.state, writer.adopted) = (state.clone(), true);
-        *durable = Durable { revision: state.revision, adopted: true, anchor: Some(anchor) };
+        durable.open(state.revision, anchor);
         self.anchored.store(state.revision, Ordering::Release);
         Ok(())
     }
@@ -393,28 +382,17 @@ impl SledStore {
         }
     }
 
-    /// Returns once `revision` is on the disk and in the anchor. Whoever comes first syncs for all who have
-    /// applied by then; those who apply meanwhile wait, and the first of them syncs for all of those (group
-    /// commit).
+    /// Returns once `revision` is on the disk and in the anchor.
     fn make_durable(&self, revision: u64) -> Result<()> {
-        let mut durable = locked(&self.durable);
-        let anchor = loop {
-            if durable.revision >= revision {
-                return Ok(());
-            }
-            self.refuse_if_poisoned()?;
-            match durable.anchor.take() {
-                Some(anchor) => break anchor,
-                None => durable = self.synced.wait(durable).unwrap_or_else(PoisonError::into_inner),
-            }
-        };
-        drop(durable);
-        let (anchor, result) = self.sync_all(anchor);
-        let mut durable = locked(&self.durable);
-        durable.revision = durable.revision.max(anchor.anchored().state.revision);
-        durable.anchor = Some(anchor);
-        self.synced.notify_all();
-        result
+        self.durable.reach(
+            revision,
+            || self.refuse_if_poisoned(),
+            |anchor| {
+                let (anchor, result) = self.sync_all(anchor);
+                let reached = anchor.anchored().state.revision;
+                (anchor, reached, result)
+            },
+        )
     }
 
     /// Makes everything durable that is applied, and tells the watchers. Gives the anchor back.
@@ -443,16 +421,8 @@ impl SledStore {
     }
 
     /// The lock on what is durable while nobody syncs, so that the anchor is there.
-    fn settled(&self) -> Result<MutexGuard<'_, Durable>> {
-        let mut durable = locked(&self.durable);
-        while durable.anchor.is_none() {
-            self.refuse_if_poisoned()?;
-            if !durable.adopted {
-                return Err(Error::Closed);
-            }
-            durable = self.synced.wait(durable).unwrap_or_else(PoisonError::into_inner);
-        }
-        Ok(durable)
+    fn settled(&self) -> Result<MutexGuard<'_, Durable<Anchor>>> {
+        self.durable.settled(|| self.refuse_if_poisoned())?.ok_or(Error::Closed)
     }
 
     fn write_anchor(&self, anchor: &mut Anchor, anchored: Anchored) -> Result<()> {
@@ -508,12 +478,9 @@ impl Store for SledStore {
     }
 
     async fn examine(&self, sealer: &Sealer) -> Result<Findings> {
-        let durable = self.settled()?;
+        let mut durable = self.settled()?;
         let writer = locked(&self.writer);
-        let anchored = match &durable.anchor {
-            Some(anchor) => anchor.anchored().clone(),
-            None => return Err(Error::Closed),
-        };
+        let anchored = durable.anchor().ok_or(Error::Closed)?.anchored().clone();
         let generation = sealer.keyring().generation();
         let survey = Survey::of(self, &self.anchoring.key, Some(sealer), false)?;
         let judged = survey.judge(&anchored, generation, BTreeMap::new);
@@ -531,12 +498,9 @@ impl Store for SledStore {
 
     async fn note_keyring(&self, generation: u64) -> Result<()> {
         let mut durable = self.settled()?;
-        let Some(mut anchor) = durable.anchor.take() else { return Err(Error::Closed) };
+        let anchor = durable.anchor().ok_or(Error::Closed)?;
         let state = anchor.anchored().state.clone();
-        let result = self.write_anchor(&mut anchor, Anchored { keyring: generation, state });
-        durable.anchor = Some(anchor);
-        self.synced.notify_all();
-        result.inspect_err(|_| self.poison())
+        self.write_anchor(anchor, Anchored { keyring: generation, state }).inspect_err(|_| self.poison())
     }
 }
 

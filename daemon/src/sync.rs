@@ -1,0 +1,3 @@
+//! What threads meet in, by one name: `conformance/tests/models` puts loom's in its place.
+
+pub use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
