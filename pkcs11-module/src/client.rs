@@ -7,8 +7,6 @@
 //! application makes a new one, and gives it its sessions and logins back by the ticket that
 //! [`Client::keep_resumption`] kept; operations in the middle and session objects are gone.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use claviger_protocol::call::{
@@ -22,8 +20,10 @@ use claviger_protocol::{Bytes, Result, Rv};
 use crate::abi::operation;
 use crate::cache::{self, Cache};
 use crate::connection::{Connection, Failure};
+use crate::pool::{Joined, Pool};
 use crate::ptr::{Filled, In, Out, Page};
 use crate::socket::{Address, Socket, SocketTable};
+use crate::sync::{Arc, Mutex, lock};
 
 /// How long a reply may take.
 const REPLY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -39,23 +39,13 @@ const FINALIZE_TIMEOUT: Duration = Duration::from_secs(5);
 /// What a daemon answers to the ticket of an application that it does not know, or no longer.
 const UNKNOWN_APPLICATION: Rv = Rv::CRYPTOKI_NOT_INITIALIZED;
 
-/// The most connections that are kept when nobody uses them.
-const MAX_IDLE: usize = 64;
-
 /// See the module's documentation.
 pub struct Client {
     address: Address,
     /// Where this process records its sockets.
     table: &'static SocketTable,
-    /// The application's ticket, once a daemon has given one. Held while a new application is asked for, so
-    /// that threads that begin together do not become two applications.
-    ticket: Mutex<Option<ApplicationTicket>>,
-    /// Connections that no thread uses.
-    idle: Mutex<Vec<Connection>>,
-    /// Sockets of threads that wait for a slot event, to wake them.
-    waiting: Mutex<Vec<Arc<Socket>>>,
-    /// `C_Finalize` has begun.
-    closed: AtomicBool,
+    /// Closed when `C_Finalize` has begun.
+    pool: Pool<Connection>,
     /// What may be answered without the daemon.
     pub cache: Cache,
     /// Brings sessions and logins back when the daemon has been started anew.
@@ -84,10 +74,7 @@ impl Client {
         Self {
             address,
             table,
-            ticket: Mutex::default(),
-            idle: Mutex::default(),
-            waiting: Mutex::default(),
-            closed: AtomicBool::new(false),
+            pool: Pool::new(),
             cache: Cache::default(),
             resumption: Mutex::default(),
             presence: Mutex::default(),
@@ -247,7 +234,7 @@ impl Client {
 
     /// True when an idle connection says that the daemon is there and still knows this application.
     pub fn is_alive(&self) -> bool {
-        !self.is_closed() && lock(&self.idle).last().is_some_and(Connection::is_idle)
+        self.pool.has_idle(Connection::is_idle)
     }
 
     fn send_pending_before(&self, call: u16) {
@@ -270,16 +257,10 @@ impl Client {
     pub fn wait<C: Call>(&self, call: &C) -> Result<C::Reply> {
         let mut connection = self.connect()?;
         let socket = Arc::clone(connection.socket());
-        {
-            let mut waiting = lock(&self.waiting);
-            if self.is_closed() {
-                return Err(Rv::CRYPTOKI_NOT_INITIALIZED);
-            }
-            waiting.push(Arc::clone(&socket));
-        }
-        let outcome = connection.exchange(C::NUMBER, None, &|buffer| codec::encode_into(call, buffer));
-        lock(&self.waiting).retain(|other| !Arc::ptr_eq(other, &socket));
+        let encode = |buffer: &mut Vec<u8>| codec::encode_into(call, buffer);
+        let outcome = self.pool.wait(&socket, || connection.exchange(C::NUMBER, None, &encode));
         drop(socket);
+        let outcome = outcome.ok_or(Rv::CRYPTOKI_NOT_INITIALIZED)?;
         let connection = self.settle(connection, outcome)?;
         self.decode::<C>(connection)
     }
@@ -287,16 +268,11 @@ impl Client {
     /// Ends the application: wakes who waits, tells the daemon, closes what is idle. Calls that other threads
     /// are in the middle of close their connections themselves.
     pub fn close(&self) {
-        {
-            let waiting = lock(&self.waiting);
-            self.closed.store(true, Ordering::SeqCst);
-            waiting.iter().for_each(|socket| socket.shutdown());
-        }
-        let mut idle = std::mem::take(&mut *lock(&self.idle));
+        let mut idle = self.pool.close();
         let connection = idle.pop().or_else(|| {
             // All connections are in use or lost: a new one, if the daemon still knows the application.
-            let ticket = lock(&self.ticket).clone()?;
-            self.join(Some(&ticket)).ok().map(|(connection, ..)| connection)
+            let ticket = self.pool.ticket()?;
+            self.join(Some(&ticket)).ok().map(|joined| joined.connection)
         });
         if let Some(mut connection) = connection {
             let encode = |buffer: &mut Vec<u8>| codec::encode_into(&Finalize {}, buffer);
@@ -306,7 +282,7 @@ impl Client {
     }
 
     fn is_closed(&self) -> bool {
-        self.closed.load(Ordering::SeqCst)
+        self.pool.is_closed()
     }
 
     fn exchange(
@@ -324,8 +300,7 @@ impl Client {
         &self,
         mut exchange: impl FnMut(&mut Connection) -> Result<std::result::Result<Rv, Failure>>,
     ) -> Result<Connection> {
-        let idle = lock(&self.idle).pop();
-        let mut connection = match idle {
+        let mut connection = match self.pool.take() {
             Some(connection) => connection,
             None => self.connect()?,
         };
@@ -371,10 +346,7 @@ impl Client {
 
     fn give_back(&self, mut connection: Connection) {
         connection.rest();
-        let mut idle = lock(&self.idle);
-        if !self.is_closed() && idle.len() < MAX_IDLE {
-            idle.push(connection);
-        }
+        self.pool.give_back(connection);
     }
 
     /// A new connection of this application; waits a little for a daemon that was there before.
@@ -406,43 +378,18 @@ impl Client {
         if self.is_closed() {
             return Err(Rv::CRYPTOKI_NOT_INITIALIZED);
         }
-        let known = lock(&self.ticket).clone();
-        if let Some(known) = known {
-            match self.join(Some(&known)) {
-                Ok((connection, ..)) => return Ok(connection),
-                Err(UNKNOWN_APPLICATION) => self.forget(&known),
-                Err(rv) => return Err(rv),
-            }
-        }
-        // Held until the ticket is there: who comes now joins the application that is being made.
-        let mut ticket = lock(&self.ticket);
-        let is_new = ticket.is_none();
-        let (connection, granted, page) = self.join(ticket.as_ref())?;
-        if is_new {
+        let begin = |connection, page| {
             self.cache.restart(page);
-        }
-        *ticket = Some(granted);
-        // Before anybody joins: who comes now waits for the ticket.
-        if is_new { self.resume(connection) } else { Ok(connection) }
-    }
-
-    /// The daemon does not know this ticket: neither it nor its connections are of use any more.
-    fn forget(&self, known: &ApplicationTicket) {
-        let mut ticket = lock(&self.ticket);
-        if ticket.as_ref() == Some(known) {
-            *ticket = None;
-        }
-        drop(ticket);
-        lock(&self.idle).retain(|connection| connection.application() != known.id);
+            self.resume(connection)
+        };
+        self.pool.connect(|ticket| self.join(ticket), |rv| *rv == UNKNOWN_APPLICATION, begin)
     }
 
     /// Connects and says hello.
-    fn join(
-        &self,
-        ticket: Option<&ApplicationTicket>,
-    ) -> Result<(Connection, ApplicationTicket, Option<Page>)> {
+    fn join(&self, ticket: Option<&ApplicationTicket>) -> Result<Joined<Connection, Option<Page>>> {
         let socket = Socket::connect(&self.address, self.table).map_err(|_| Rv::DEVICE_REMOVED)?;
-        Connection::open(socket, ticket)
+        let (connection, ticket, with) = Connection::open(socket, ticket)?;
+        Ok(Joined { connection, ticket, with })
     }
 }
 
@@ -455,11 +402,6 @@ fn timeout(call: u16) -> Duration {
         | DeriveKey::NUMBER => MAKE_TIMEOUT,
         _ => REPLY_TIMEOUT,
     }
-}
-
-/// Locks; what a panicking thread left is still a list of whole connections.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
 //! The client against a daemon that is scripted: well-behaved, broken, restarted and gone.
 
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::sync::RwLock;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver};
+use std::sync::{PoisonError, RwLock};
 use std::thread;
 
 use claviger_protocol::Bytes;
@@ -110,12 +110,13 @@ impl Peer {
     /// Answers every request with its sequence number, as `C_OpenSession` would a handle.
     fn serve(mut self) {
         while let Some((header, _)) = self.request() {
-            let body = if header.call == Finalize::NUMBER {
-                vec![]
-            } else {
-                codec::encode(&header.sequence).unwrap()
+            let (rv, body) = match header.call {
+                // It has no memory to share.
+                Share::NUMBER => (Rv::FUNCTION_NOT_SUPPORTED, vec![]),
+                Finalize::NUMBER => (Rv::OK, vec![]),
+                _ => (Rv::OK, codec::encode(&header.sequence).unwrap()),
             };
-            self.reply(header.sequence, Rv::OK, &body);
+            self.reply(header.sequence, rv, &body);
         }
     }
 }
@@ -165,7 +166,7 @@ fn broken_once(break_it: impl Fn(&mut Peer, u64) + Send + Sync + 'static) {
     });
     let client = fake.client();
     assert_eq!(client.call(&OPEN), Err(Rv::DEVICE_ERROR));
-    assert!(lock(&client.idle).is_empty());
+    assert_eq!(client.pool.counts().0, 0);
     assert_eq!(client.call(&OPEN), Ok(1));
 }
 
@@ -265,7 +266,7 @@ fn a_daemon_that_was_restarted_while_idle_is_found_again_with_a_new_application(
     assert_eq!(client.call(&OPEN), Ok(70));
     when_closed.recv().unwrap();
     assert_eq!(client.call(&OPEN), Ok(1));
-    assert_eq!(lock(&client.ticket).as_ref().map(|ticket| ticket.id), Some(8));
+    assert_eq!(client.pool.ticket().map(|ticket| ticket.id), Some(8));
 }
 
 #[test]
@@ -279,7 +280,7 @@ fn a_refusal_for_another_reason_keeps_the_application() {
     let client = fake.client();
     assert_eq!(client.call(&OPEN), Err(Rv::DEVICE_ERROR));
     assert_eq!(client.call(&OPEN), Err(Rv::TOKEN_RESOURCE_EXCEEDED));
-    assert_eq!(lock(&client.ticket).as_ref().map(|ticket| ticket.id), Some(7));
+    assert_eq!(client.pool.ticket().map(|ticket| ticket.id), Some(7));
 }
 
 #[test]
@@ -300,7 +301,7 @@ fn threads_that_begin_together_are_one_application() {
         }
     });
     assert_eq!(applications.load(Ordering::SeqCst), 1);
-    assert!(lock(&client.idle).len() <= 16);
+    assert!(client.pool.counts().0 <= 16);
 }
 
 #[test]
@@ -416,7 +417,7 @@ fn closing_wakes_who_waits_and_ends_the_application() {
     });
     assert_eq!(when_ended.recv().unwrap(), Finalize::NUMBER);
     assert_eq!(client.call(&OPEN), Err(Rv::CRYPTOKI_NOT_INITIALIZED));
-    assert!(lock(&client.idle).is_empty() && lock(&client.waiting).is_empty());
+    assert_eq!(client.pool.counts(), (0, 0));
 }
 
 #[test]
@@ -486,7 +487,7 @@ fn a_forked_child_begins_with_nothing_and_leaves_the_parent_s_connection_alone()
     assert_eq!(library.client().unwrap().call(&OPEN), Ok(1));
     // Held in the parent: a child that waited for one of them would wait for ever.
     let client = library.client().unwrap();
-    let (idle, ticket) = (lock(&client.idle), lock(&client.ticket));
+    let held = client.pool.hold();
     let child = || {
         library.client().err() == Some(Rv::CRYPTOKI_NOT_INITIALIZED)
             && library.finalize() == Err(Rv::CRYPTOKI_NOT_INITIALIZED)
@@ -495,7 +496,7 @@ fn a_forked_child_begins_with_nothing_and_leaves_the_parent_s_connection_alone()
             && library.finalize().is_ok()
     };
     assert_eq!(in_child(child, || ()), 0);
-    drop((idle, ticket));
+    drop(held);
     assert_eq!(library.client().unwrap().call(&OPEN), Ok(2), "the parent goes on where it was");
 }
 

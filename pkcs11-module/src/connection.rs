@@ -13,6 +13,7 @@ use claviger_protocol::frame::{
 };
 use claviger_protocol::{Bytes, Result, Rv, bytes};
 
+use crate::pool::{Bell, Pooled};
 use crate::ptr::memory::Memory;
 use crate::ptr::{In, Page};
 use crate::socket::{Accompanied, Accompanying, Socket};
@@ -128,11 +129,6 @@ impl Connection {
             Err(e) if e.kind() == io::ErrorKind::InvalidData => Err(Rv::DEVICE_ERROR),
             Ok(false) | Err(_) => Err(Rv::DEVICE_REMOVED),
         }
-    }
-
-    /// The application that this connection belongs to.
-    pub fn application(&self) -> u64 {
-        self.application
     }
 
     /// The socket, to shut it down from another thread.
@@ -314,6 +310,21 @@ impl Connection {
         self.longest = self.longest.max(self.buffer.len());
         bytes::wipe(&mut self.buffer);
         self.buffer.clear();
+    }
+}
+
+impl Pooled for Connection {
+    type Ticket = ApplicationTicket;
+    type Bell = Socket;
+
+    fn is_of(&self, ticket: &ApplicationTicket) -> bool {
+        self.application == ticket.id
+    }
+}
+
+impl Bell for Socket {
+    fn ring(&self) {
+        self.shutdown();
     }
 }
 

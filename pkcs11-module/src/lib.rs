@@ -14,11 +14,13 @@ mod cache;
 mod client;
 mod connection;
 mod library;
+mod pool;
 #[allow(unsafe_code, reason = "raw pointers of the application become safe types there")]
 mod ptr;
 #[allow(unsafe_code, reason = "the function table's macro, and one write(2)")]
 mod shell;
 mod socket;
+mod sync;
 mod sys;
 
 use abi::general::{self, INTERFACE_NAME, Interface};
