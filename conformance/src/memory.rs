@@ -4,7 +4,9 @@
 use std::num::NonZero;
 use std::os::fd::OwnedFd;
 use std::ptr::NonNull;
+use std::sync::atomic::AtomicU32;
 
+use claviger_protocol::mailbox::{Board, Slot};
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
@@ -51,6 +53,13 @@ impl Memory {
         unsafe { self.start.as_ptr().copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
     }
 
+    /// Copies bytes to an offset.
+    pub fn write_at(&self, offset: usize, bytes: &[u8]) {
+        assert!(offset + bytes.len() <= self.length);
+        // SAFETY: within the mapping, which no reference but to its words points to.
+        unsafe { self.start.as_ptr().add(offset).copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
+    }
+
     /// A copy of its first bytes.
     pub fn read(&self, length: usize) -> Vec<u8> {
         assert!(length <= self.length);
@@ -58,6 +67,28 @@ impl Memory {
         // SAFETY: within the mapping.
         unsafe { bytes.as_mut_ptr().copy_from_nonoverlapping(self.start.as_ptr(), length) };
         bytes
+    }
+}
+
+impl Board for Memory {
+    type Word = AtomicU32;
+
+    fn word(&self, slot: Slot) -> &AtomicU32 {
+        assert!(slot.offset() + 4 <= self.length);
+        // SAFETY: within the mapping, aligned to a page, and touched as an atomic alone.
+        unsafe { AtomicU32::from_ptr(self.start.as_ptr().add(slot.offset()).cast()) }
+    }
+
+    fn read(&self, offset: usize, into: &mut [u8]) {
+        into.copy_from_slice(&Memory::read(self, offset + into.len())[offset..]);
+    }
+
+    fn write(&self, offset: usize, bytes: &[u8]) {
+        self.write_at(offset, bytes);
+    }
+
+    fn wipe(&self, offset: usize, length: usize) {
+        self.write_at(offset, &vec![0; length]);
     }
 }
 

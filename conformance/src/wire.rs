@@ -13,7 +13,7 @@ use claviger_protocol::frame::{
     ReplyHeader, RequestHeader, Welcome,
 };
 use claviger_protocol::{Result, Rv, admin};
-use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
+use nix::sys::socket::{ControlMessage, MsgFlags, recv, sendmsg};
 
 /// How long the daemon may take to answer or to hang up.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -83,13 +83,24 @@ impl Wire {
 
     /// Sends a request with this call number and body, and gives return value and body of the reply.
     pub fn request(&mut self, call: u16, body: &[u8]) -> Option<(Rv, Vec<u8>)> {
-        self.sequence += 1;
-        let header = RequestHeader { sequence: self.sequence, call };
-        self.send(&[codec::encode(&header).unwrap(), body.to_vec()].concat());
+        let request = self.next_request(call, body);
+        self.send(&request);
         let reply = self.receive()?;
         let header: ReplyHeader = codec::decode(&reply[..REPLY_HEADER_BYTES]).expect("a reply header");
         assert_eq!(header.sequence, self.sequence, "the reply is to another request");
         Some((header.rv, reply[REPLY_HEADER_BYTES..].to_vec()))
+    }
+
+    /// The next request, which is not sent.
+    pub fn next_request(&mut self, call: u16, body: &[u8]) -> Vec<u8> {
+        self.sequence += 1;
+        [&codec::encode(&RequestHeader { sequence: self.sequence, call }).unwrap(), body].concat()
+    }
+
+    /// True when the daemon has hung up. Does not wait, and takes nothing.
+    pub fn has_ended(&self) -> bool {
+        let flags = MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT;
+        matches!(recv(self.stream.as_raw_fd(), &mut [0], flags), Ok(0) | Err(nix::Error::ECONNRESET))
     }
 
     /// As [`request`](Self::request), with descriptors that come along.

@@ -122,6 +122,8 @@ fn a_daemon_that_does_not_answer_is_given_up() {
     let app = Application::on(&daemon);
     let session = app.login(&ring);
     let late = Application::load(daemon.root());
+    // Enough calls for the connection to have a mailbox.
+    (0..30).for_each(|_| drop(app.raw.generate_random(session, 32).unwrap()));
     daemon.pause();
     let begin = Instant::now();
     std::thread::scope(|scope| {

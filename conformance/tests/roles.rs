@@ -791,6 +791,7 @@ const ROWS: &[Row] = &[
     Row("Share", false, |c| c.say(call::Share { bytes: 4096 }), |_| Rv::OK),
     // Nothing comes with it.
     Row("Attach", false, |c| c.say(call::Attach {}), |_| Rv::ARGUMENTS_BAD),
+    Row("AttachMailbox", false, |c| c.say(call::AttachMailbox {}), |_| Rv::ARGUMENTS_BAD),
     Row("GetResumption", false, |c| c.say(call::GetResumption { session: c.session }), own),
     Row("OpenResumable", false, |c| c.say(call::OpenResumable { slot: c.slot, flags: READ_WRITE }), slot),
     Row("CloseResumable", false, |c| c.say(call::CloseResumable { session: c.session }), own),

@@ -14,6 +14,7 @@ use claviger_protocol::frame::{
     self, ApplicationTicket, HELLO_MAGIC, Hello, IN_MEMORY, MAX_FRAME_BYTES, PROTOCOL_VERSION,
     REQUEST_HEADER_BYTES, ReplyHeader, RequestHeader, Welcome,
 };
+use claviger_protocol::mailbox::{Mailbox, Next, SLOT_BYTES};
 use claviger_protocol::{Bytes, Rv, bytes, codec};
 use nix::sys::socket::{ControlMessage, MsgFlags, recv, sendmsg};
 use tracing::{debug, error, info, trace, warn};
@@ -25,6 +26,7 @@ use crate::audit::principal;
 use crate::calls::{Context, Handle, audited};
 use crate::daemon::Daemon;
 use crate::error::{Error, Result};
+use crate::memory::MailboxMemory;
 use crate::server::Peer;
 use crate::sharing::Sharing;
 use crate::{generation, memory};
@@ -33,6 +35,8 @@ use crate::{generation, memory};
 const FRAME_PATIENCE: Duration = Duration::from_secs(10);
 /// How long a reply may wait for a client that does not read.
 const REPLY_PATIENCE: Duration = Duration::from_secs(30);
+/// How long a connection's mailbox is waited at before its socket, where a client that has gone is noticed.
+const MAILBOX_PATIENCE: Duration = Duration::from_millis(20);
 /// Longest hello.
 const MAX_HELLO_BYTES: usize = 1024;
 /// What a buffer grew beyond this for a large frame is given back after the next small one.
@@ -292,8 +296,21 @@ impl Wire {
     ) -> io::Result<()> {
         loop {
             let is_awaited = self.sharing.is_awaited();
-            if !self.receive(is_awaited)? {
-                return Ok(());
+            let mailbox = self.sharing.mailbox();
+            let next = match &mailbox {
+                Some(mailbox) => mailbox.next(&mut self.incoming, MAILBOX_PATIENCE),
+                None => Next::Socket,
+            };
+            match next {
+                Next::Frame => {}
+                Next::Socket | Next::Nothing => {
+                    if !self.receive(is_awaited)? {
+                        return Ok(());
+                    }
+                }
+                Next::Nonsense => {
+                    return Err(io::Error::new(io::ErrorKind::InvalidData, "no use of a mailbox"));
+                }
             }
             let header = self.incoming.get(..REQUEST_HEADER_BYTES).unwrap_or_default();
             let header: RequestHeader = codec::decode(header).map_err(invalid)?;
@@ -314,9 +331,26 @@ impl Wire {
             }
             let rv = frame::LENGTH_BYTES + frame::REPLY_HEADER_BYTES - size_of::<u64>();
             self.outgoing[rv..rv + size_of::<u64>()].copy_from_slice(&reply.rv.0.to_le_bytes());
-            frame::send(&mut self.stream, &mut self.outgoing)?;
+            self.send_reply(mailbox.as_deref(), next)?;
             self.wipe();
         }
+    }
+
+    /// Sends the reply the way that the request has come, or by the socket if it is too long for that.
+    fn send_reply(&mut self, mailbox: Option<&Mailbox<MailboxMemory>>, came: Next) -> io::Result<()> {
+        if let Some(mailbox) = mailbox {
+            mailbox.listen();
+            let frame = &self.outgoing[frame::LENGTH_BYTES..];
+            match came {
+                Next::Frame if frame.len() <= SLOT_BYTES => {
+                    mailbox.answer(frame);
+                    return Ok(());
+                }
+                Next::Frame => mailbox.refer(),
+                _ => {}
+            }
+        }
+        frame::send(&mut self.stream, &mut self.outgoing)
     }
 
     /// Reads one frame; false when the client has left. Waits for its first byte as long as it takes. The kernel drops

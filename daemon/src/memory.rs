@@ -10,7 +10,9 @@ use std::num::NonZero;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::ptr::{self, NonNull};
+use std::sync::atomic::AtomicU32;
 
+use claviger_protocol::mailbox::{Board, MAILBOX_BYTES, Slot};
 use nix::errno::Errno;
 use nix::fcntl::{FallocateFlags, FcntlArg, SealFlag, fallocate, fcntl};
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
@@ -110,6 +112,45 @@ impl Drop for Memory {
     fn drop(&mut self) {
         // SAFETY: what `map_whole` has mapped, and nobody has a reference into it.
         let _ = unsafe { munmap(self.start.cast(), self.length) };
+    }
+}
+
+/// Memory of the size that a mailbox has.
+pub struct MailboxMemory(Memory);
+
+impl MailboxMemory {
+    /// The memory as that of a mailbox, if it is as long as one.
+    pub fn new(memory: Memory) -> Option<MailboxMemory> {
+        (memory.length() == MAILBOX_BYTES).then_some(MailboxMemory(memory))
+    }
+}
+
+impl Board for MailboxMemory {
+    type Word = AtomicU32;
+
+    #[allow(unsafe_code, reason = "memory of another process")]
+    fn word(&self, slot: Slot) -> &AtomicU32 {
+        let word = self.0.start.as_ptr().wrapping_add(slot.offset());
+        // SAFETY: within the mapping, whose length `new` has checked, and aligned to a page as `mmap` gives it; it lives
+        // as long as `self`. This process touches these four bytes as an atomic alone; whatever another writes there is
+        // a u32.
+        unsafe { AtomicU32::from_ptr(word.cast()) }
+    }
+
+    fn read(&self, offset: usize, into: &mut [u8]) {
+        let _ = self.0.read(offset, into);
+    }
+
+    fn write(&self, offset: usize, bytes: &[u8]) {
+        let _ = self.0.write(offset, bytes);
+    }
+
+    #[allow(unsafe_code, reason = "memory of another process")]
+    fn wipe(&self, offset: usize, length: usize) {
+        if let Some(start) = self.0.at(offset, length) {
+            // SAFETY: `at` has checked the range; as in `Memory::wipe`.
+            unsafe { start.write_bytes(0, length) };
+        }
     }
 }
 

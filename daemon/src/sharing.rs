@@ -11,12 +11,13 @@ use std::rc::Rc;
 
 use claviger_protocol::Bytes;
 use claviger_protocol::frame::MAX_SHARED_BYTES;
+use claviger_protocol::mailbox::Mailbox;
 use tracing::debug;
 use zeroize::optimization_barrier;
 
 use crate::application::{Application, SharedMemory};
 use crate::error::{Error, Result};
-use crate::memory::Memory;
+use crate::memory::{MailboxMemory, Memory};
 
 /// How much is taken at a time, in bytes: a multiple of every block length.
 const PIECE_BYTES: usize = 16 << 10;
@@ -39,6 +40,8 @@ struct State {
     awaited: Option<SharedMemory>,
     /// What came with it.
     arrived: Vec<OwnedFd>,
+    /// Where short frames travel, with its part of what its user may share.
+    mailbox: Option<(Rc<Mailbox<MailboxMemory>>, SharedMemory)>,
 }
 
 impl Sharing {
@@ -48,7 +51,7 @@ impl Sharing {
     /// `ArgumentsBad` for a size that is never given, `DeviceMemory` beyond the user's limit.
     pub fn ask(&self, application: &Application, bytes: u64) -> Result<()> {
         let mut state = self.state.borrow_mut();
-        *state = State::default();
+        *state = State { mailbox: state.mailbox.take(), ..State::default() };
         if bytes == 0 || bytes > MAX_SHARED_BYTES as u64 || !bytes.is_multiple_of(PAGE_BYTES) {
             return Err(Error::ArgumentsBad);
         }
@@ -62,16 +65,29 @@ impl Sharing {
     /// `ArgumentsBad` without leave, or when it is not one descriptor of such memory.
     pub fn attach(&self) -> Result<()> {
         let mut state = self.state.borrow_mut();
-        let arrived = std::mem::take(&mut state.arrived);
-        let (Some(share), [file]) = (state.awaited.take(), arrived.as_slice()) else {
-            return Err(Error::ArgumentsBad);
-        };
-        let memory = Memory::map(file, share.bytes()).map_err(|error| {
-            debug!(%error, "memory that cannot be shared");
-            Error::ArgumentsBad
-        })?;
+        let (memory, share) = state.map_arrived()?;
         state.memory = Some((Rc::new(memory), share));
         Ok(())
+    }
+
+    /// Makes the memory that has come with the request the connection's mailbox.
+    ///
+    /// # Errors
+    /// As [`Sharing::attach`]; `ArgumentsBad` also for another size, and when there is a mailbox.
+    pub fn attach_mailbox(&self) -> Result<()> {
+        let mut state = self.state.borrow_mut();
+        let (memory, share) = state.map_arrived()?;
+        if state.mailbox.is_some() {
+            return Err(Error::ArgumentsBad);
+        }
+        let memory = MailboxMemory::new(memory).ok_or(Error::ArgumentsBad)?;
+        state.mailbox = Some((Rc::new(Mailbox::new(memory)), share));
+        Ok(())
+    }
+
+    /// The connection's mailbox, if it has one.
+    pub fn mailbox(&self) -> Option<Rc<Mailbox<MailboxMemory>>> {
+        self.state.borrow().mailbox.as_ref().map(|(mailbox, _)| mailbox.clone())
     }
 
     /// True when the next request may come with a descriptor.
@@ -100,6 +116,30 @@ impl Sharing {
         let (memory, _) = state.memory.as_ref().ok_or(Error::ArgumentsBad)?;
         let length = usize::try_from(length).ok().filter(|length| *length <= memory.length());
         Ok(Span { memory: memory.clone(), length: length.ok_or(Error::ArgumentsBad)? })
+    }
+}
+
+impl State {
+    /// Maps what has come, with leave for it.
+    fn map_arrived(&mut self) -> Result<(Memory, SharedMemory)> {
+        let arrived = std::mem::take(&mut self.arrived);
+        let (Some(share), [file]) = (self.awaited.take(), arrived.as_slice()) else {
+            return Err(Error::ArgumentsBad);
+        };
+        let memory = Memory::map(file, share.bytes()).map_err(|error| {
+            debug!(%error, "memory that cannot be shared");
+            Error::ArgumentsBad
+        })?;
+        Ok((memory, share))
+    }
+}
+
+impl Drop for Sharing {
+    /// The client's side of the mailbox is told that nobody looks into it any more.
+    fn drop(&mut self) {
+        if let Some((mailbox, _)) = &self.state.borrow().mailbox {
+            mailbox.close();
+        }
     }
 }
 

@@ -3,18 +3,21 @@
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use claviger_protocol::call::{Attach, Bulk, Call, Encrypt, EncryptOnce, EncryptUpdate, OutputRef, Share};
+use claviger_protocol::call::{
+    Attach, AttachMailbox, Bulk, Call, Encrypt, EncryptOnce, EncryptUpdate, OutputRef, Share,
+};
 use claviger_protocol::codec::{self, Malformed};
 use claviger_protocol::frame::{
     self, ApplicationTicket, HELLO_MAGIC, Hello, IN_MEMORY, MAX_FRAME_BYTES, MAX_SHARED_BYTES,
     PROTOCOL_VERSION, REPLY_HEADER_BYTES, ReplyHeader, RequestHeader, Welcome,
 };
+use claviger_protocol::mailbox::{MAILBOX_BYTES, Mailbox, Next, Posted, SLOT_BYTES};
 use claviger_protocol::{Bytes, Result, Rv, bytes};
 
 use crate::pool::{Bell, Pooled};
-use crate::ptr::memory::Memory;
+use crate::ptr::memory::{MailboxMemory, Memory};
 use crate::ptr::{In, Page};
 use crate::socket::{Accompanied, Accompanying, Socket};
 
@@ -28,6 +31,11 @@ const MAX_WELCOME_BYTES: usize = 4096;
 const BUFFER_BYTES: usize = 4096;
 /// Room that an idle connection may keep whatever it was last used for.
 const MAX_IDLE_BUFFER_BYTES: usize = 64 << 10;
+
+/// From which request of a connection on it has a mailbox: to set one up takes as long as some ten calls by the socket.
+const MAILBOX_FROM_REQUESTS: u64 = 16;
+/// How long a reply is waited for in the mailbox before a look at the socket, which tells whether the daemon is there.
+const MAILBOX_PATIENCE: Duration = Duration::from_millis(50);
 
 /// From how many bytes on data goes by shared memory: below, a copy through the socket costs less than looking after it.
 const SHARED_FROM_BYTES: u64 = 16 << 10;
@@ -52,6 +60,10 @@ pub struct Connection {
     longest: usize,
     /// What long data goes by, once some has come.
     memory: Option<Memory>,
+    /// What short frames travel in, once there have been some.
+    mailbox: Option<Mailbox<MailboxMemory>>,
+    /// The daemon has been asked for a mailbox.
+    has_considered_mailbox: bool,
     /// The daemon gives no leave to share so many bytes.
     refused: usize,
     /// How much of it the last exchange has used, in bytes.
@@ -94,6 +106,8 @@ impl Connection {
             buffer,
             longest: 0,
             memory: None,
+            mailbox: None,
+            has_considered_mailbox: false,
             refused: usize::MAX,
             used: 0,
             encrypts: false,
@@ -151,6 +165,7 @@ impl Connection {
         timeout: Option<Duration>,
         encode: &dyn Fn(&mut Vec<u8>) -> std::result::Result<(), Malformed>,
     ) -> std::result::Result<Rv, Failure> {
+        self.consider_mailbox(timeout)?;
         self.exchange_with(None, call, timeout, encode)
     }
 
@@ -170,6 +185,16 @@ impl Connection {
             self.socket.set_read_timeout(timeout).map_err(|_| Failure::NotSent)?;
             self.read_timeout = timeout;
         }
+        if let (None, Some(timeout)) = (descriptor, timeout)
+            && let Some(rv) = self.exchange_in_mailbox(sequence, timeout)?
+        {
+            return Ok(rv);
+        }
+        if let Some(mailbox) = &self.mailbox
+            && !mailbox.knock()
+        {
+            return Err(Failure::NotSent);
+        }
         let sent = match descriptor {
             None => frame::send(&mut &*self.socket, &mut self.buffer),
             Some(_) => frame::send(&mut Accompanying { socket: &self.socket, descriptor }, &mut self.buffer),
@@ -182,10 +207,73 @@ impl Connection {
         }
         self.sequence = sequence;
         self.wipe();
+        self.receive(sequence)
+    }
+
+    /// Receives a reply by the socket.
+    fn receive(&mut self, sequence: u64) -> std::result::Result<Rv, Failure> {
         match frame::receive(&mut &*self.socket, &mut self.buffer, MAX_FRAME_BYTES) {
             Ok(true) => self.check_header(sequence),
             Ok(false) | Err(_) => Err(Failure::Lost),
         }
+    }
+
+    /// Sends the request in the buffer by the mailbox and receives its reply. None, and nothing is sent, when there is no
+    /// mailbox, the request is too long for it, or the daemon waits at the socket.
+    fn exchange_in_mailbox(
+        &mut self,
+        sequence: u64,
+        timeout: Duration,
+    ) -> std::result::Result<Option<Rv>, Failure> {
+        let frame = &self.buffer[frame::LENGTH_BYTES..];
+        let Some(mailbox) = self.mailbox.as_ref().filter(|_| frame.len() <= SLOT_BYTES) else {
+            return Ok(None);
+        };
+        match mailbox.post(frame) {
+            Posted::Yes => {}
+            Posted::BySocket => return Ok(None),
+            Posted::Gone => return Err(Failure::NotSent),
+        }
+        self.sequence = sequence;
+        bytes::wipe(&mut self.buffer);
+        self.longest = self.longest.max(self.buffer.len());
+        let mut deadline = None;
+        let mut may_be_gone = false;
+        loop {
+            match mailbox.collect(&mut self.buffer, MAILBOX_PATIENCE) {
+                Next::Frame => return self.check_header(sequence).map(Some),
+                Next::Socket => return self.receive(sequence).map(Some),
+                Next::Nonsense => return Err(Failure::Lost),
+                // What the daemon did before it went has just been looked for once more.
+                Next::Nothing if may_be_gone && mailbox.withdraw() => return Err(Failure::NotSent),
+                Next::Nothing if may_be_gone => return Err(Failure::Lost),
+                Next::Nothing => {}
+            }
+            let now = Instant::now();
+            if now >= *deadline.get_or_insert(now + timeout) {
+                // Whoever asked has waited long enough to be told; what has not been begun shall not be.
+                let _ = mailbox.withdraw();
+                return Err(Failure::Lost);
+            }
+            may_be_gone = !self.socket.is_idle();
+        }
+    }
+
+    /// Has short frames travel in memory from now on, if the connection is used enough and the daemon and the system want
+    /// it. What was shared ends with the question.
+    fn consider_mailbox(&mut self, timeout: Option<Duration>) -> std::result::Result<(), Failure> {
+        if self.has_considered_mailbox || self.sequence < MAILBOX_FROM_REQUESTS || timeout.is_none() {
+            return Ok(());
+        }
+        self.has_considered_mailbox = true;
+        self.memory = None;
+        let Some((memory, file)) = self.ask_to_share(MAILBOX_BYTES, timeout)? else { return Ok(()) };
+        let attach = |buffer: &mut Vec<u8>| codec::encode_into(&AttachMailbox {}, buffer);
+        let attached = self.exchange_with(Some(&file), AttachMailbox::NUMBER, timeout, &attach);
+        if attached.map_err(|_| Failure::NotSent)? == Rv::OK {
+            self.mailbox = MailboxMemory::new(memory).map(Mailbox::new);
+        }
+        Ok(())
     }
 
     /// Sends a request with its data, in shared memory where that is worth it, and receives its reply.
@@ -198,6 +286,9 @@ impl Connection {
         data: In,
         timeout: Option<Duration>,
     ) -> Result<std::result::Result<Rv, Failure>> {
+        if let Err(failure) = self.consider_mailbox(timeout) {
+            return Ok(Err(failure));
+        }
         if data.length() >= SHARED_FROM_BYTES {
             match self.share(data.length(), timeout) {
                 Ok(false) => {}
@@ -227,7 +318,7 @@ impl Connection {
         };
         self.used = length;
         self.encrypts = [Encrypt::NUMBER, EncryptUpdate::NUMBER, EncryptOnce::NUMBER].contains(&C::NUMBER);
-        Ok(self.exchange(C::NUMBER | IN_MEMORY, timeout, &encode))
+        Ok(self.exchange_with(None, C::NUMBER | IN_MEMORY, timeout, &encode))
     }
 
     /// Makes sure that so many bytes, and what they may grow by, have room in shared memory. False when they have not,
@@ -245,22 +336,31 @@ impl Connection {
         // A daemon from before this has dropped nothing, and one that refuses has ended what was shared.
         self.memory = None;
         self.refused = size;
-        let share = Share { bytes: size as u64 };
-        // The call itself has not been sent, whatever happens here.
-        let not_sent = |_| Failure::NotSent;
-        let leave = self.exchange(Share::NUMBER, timeout, &|buffer| codec::encode_into(&share, buffer));
-        if leave.map_err(not_sent)? != Rv::OK {
-            return Ok(false);
-        }
-        let Some((memory, file)) = Memory::create(size) else { return Ok(false) };
+        let Some((memory, file)) = self.ask_to_share(size, timeout)? else { return Ok(false) };
         let attach = |buffer: &mut Vec<u8>| codec::encode_into(&Attach {}, buffer);
         let attached = self.exchange_with(Some(&file), Attach::NUMBER, timeout, &attach);
-        if attached.map_err(not_sent)? != Rv::OK {
+        if attached.map_err(|_| Failure::NotSent)? != Rv::OK {
             return Ok(false);
         }
         self.refused = usize::MAX;
         self.memory = Some(memory);
         Ok(true)
+    }
+
+    /// Makes memory that the daemon gives leave to share. None when there is no leave or no memory.
+    fn ask_to_share(
+        &mut self,
+        size: usize,
+        timeout: Option<Duration>,
+    ) -> std::result::Result<Option<(Memory, OwnedFd)>, Failure> {
+        let share = Share { bytes: size as u64 };
+        let leave =
+            self.exchange_with(None, Share::NUMBER, timeout, &|buffer| codec::encode_into(&share, buffer));
+        // The call itself has not been sent, whatever happens here.
+        match leave.map_err(|_| Failure::NotSent)? {
+            Rv::OK => Ok(Memory::create(size)),
+            _ => Ok(None),
+        }
     }
 
     /// What is shared.

@@ -285,6 +285,11 @@ calls! {
     212 OpenResumable { slot: u64, flags: u64 } -> (u64, Bytes);
     /// `C_CloseSession`: the ticket that [`GetResumption`] would give then.
     213 CloseResumable { session: u64 } -> Bytes;
+
+    // How short frames travel.
+    /// As [`Attach`], for memory of [`MAILBOX_BYTES`](crate::mailbox::MAILBOX_BYTES) that becomes the connection's
+    /// [mailbox](crate::mailbox), from the next request on and until the connection ends.
+    214 AttachMailbox {} -> ();
 }
 
 /// A call with data of a caller, which may be long and then [travels in memory](crate::frame::IN_MEMORY).

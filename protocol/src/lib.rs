@@ -1,4 +1,4 @@
-//! What Claviger's module, daemon and CLI share: the wire and the tables. No I/O beyond framing, no crypto.
+//! What Claviger's module, daemon and CLI share: the wire and the tables. No I/O beyond framing and the mailbox, no crypto.
 //!
 //! * [`rv`] table 1: every `CKR_*`
 //! * [`call`] table 2: every C_* that crosses the wire, request and reply
@@ -7,7 +7,7 @@
 //! * [`admin`] table 5: every admin verb: arguments, reply columns, help, required action
 //! * [`audit`]: how the lines of the audit log are chained and signed
 //! * [`params`], [`template`], [`bytes`]: what the calls are made of
-//! * [`frame`], [`codec`]: how they become bytes
+//! * [`frame`], [`codec`]: how they become bytes; [`mailbox`]: how short frames travel in shared memory
 //! * [`object`], [`attribute_type`], [`mechanism_type`], [`flags`]: the standard's vocabularies
 #![forbid(unsafe_code)]
 
@@ -20,6 +20,7 @@ pub mod call;
 pub mod codec;
 pub mod flags;
 pub mod frame;
+pub mod mailbox;
 pub mod mechanism;
 pub mod mechanism_type;
 mod numbers;

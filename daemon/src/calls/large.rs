@@ -1,7 +1,7 @@
 //! Long data: not functions of their own, but how the module brings data and output of more than a frame in parts, and
 //! shares memory for what would fill a frame.
 
-use claviger_protocol::call::{Announce, Attach, Output, Rest, Share};
+use claviger_protocol::call::{Announce, Attach, AttachMailbox, Output, Rest, Share};
 use claviger_protocol::flags::mechanism;
 
 use super::{Context, Handle};
@@ -52,5 +52,11 @@ impl Handle for Share {
 impl Handle for Attach {
     fn handle(self, context: &Context<'_>) -> Result<()> {
         context.sharing.attach()
+    }
+}
+
+impl Handle for AttachMailbox {
+    fn handle(self, context: &Context<'_>) -> Result<()> {
+        context.sharing.attach_mailbox()
     }
 }

@@ -2,7 +2,9 @@
 
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::ptr::{self, NonNull};
+use std::sync::atomic::AtomicU32;
 
+use claviger_protocol::mailbox::{Board, MAILBOX_BYTES, Slot};
 use claviger_protocol::{Result, Rv};
 
 use super::In;
@@ -96,6 +98,54 @@ impl Memory {
         let from = from.min(to);
         // SAFETY: within the mapping. Another process can see it, so that the compiler leaves it in.
         unsafe { self.start.as_ptr().add(from as usize).write_bytes(0, (to - from) as usize) };
+    }
+}
+
+/// Memory of the size that a mailbox has.
+pub struct MailboxMemory(Memory);
+
+impl MailboxMemory {
+    /// The memory as that of a mailbox, if it is as long as one.
+    pub fn new(memory: Memory) -> Option<Self> {
+        (memory.length == MAILBOX_BYTES).then_some(Self(memory))
+    }
+
+    fn at(&self, offset: usize, length: usize) -> Option<*mut u8> {
+        let is_inside = offset.checked_add(length).is_some_and(|end| end <= self.0.length);
+        is_inside.then(|| self.0.start.as_ptr().wrapping_add(offset))
+    }
+}
+
+impl Board for MailboxMemory {
+    type Word = AtomicU32;
+
+    fn word(&self, slot: Slot) -> &AtomicU32 {
+        let word = self.0.start.as_ptr().wrapping_add(slot.offset());
+        // SAFETY: within the mapping, whose length `new` has checked, and aligned to a page as `mmap` gives it; it lives
+        // as long as `self`. Both processes touch these four bytes as an atomic alone.
+        unsafe { AtomicU32::from_ptr(word.cast()) }
+    }
+
+    fn read(&self, offset: usize, into: &mut [u8]) {
+        if let Some(from) = self.at(offset, into.len()) {
+            // SAFETY: `at` has checked the range, and `into` is no part of the mapping. What the daemon may write
+            // meanwhile decides which bytes come out, and any byte is a u8.
+            unsafe { ptr::copy_nonoverlapping(from, into.as_mut_ptr(), into.len()) };
+        }
+    }
+
+    fn write(&self, offset: usize, bytes: &[u8]) {
+        if let Some(to) = self.at(offset, bytes.len()) {
+            // SAFETY: as in `read`; nobody in this process has a reference to these bytes.
+            unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), to, bytes.len()) };
+        }
+    }
+
+    fn wipe(&self, offset: usize, length: usize) {
+        if let Some(start) = self.at(offset, length) {
+            // SAFETY: as in `write`. Another process can see it, so that the compiler leaves it in.
+            unsafe { start.write_bytes(0, length) };
+        }
     }
 }
 
