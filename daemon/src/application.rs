@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, OnceLock, RwLock};
+use std::sync::{Arc, Condvar, Mutex, OnceLock};
 use std::time::Duration;
 
 use claviger_protocol::Bytes;
@@ -20,10 +20,10 @@ use crate::daemon::Daemon;
 use crate::error::{Error, Result};
 use crate::kms::time::Time;
 use crate::lock;
-use crate::map::Map;
 use crate::object::{Home, Object};
 use crate::server::Peer;
 use crate::session::Session;
+use crate::session_table::{OfSession, OnSlot, SessionTable, User};
 
 /// The `[limits]` table of the configuration: what one application and what all of one user's may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -69,7 +69,7 @@ struct Tally {
 }
 
 /// A part of a user's [`Tally`], which goes back when it is dropped.
-struct Share {
+pub struct Share {
     tally: Arc<Tally>,
     sessions: u64,
     objects: u64,
@@ -123,15 +123,6 @@ impl Drop for SharedMemory {
 /// How often a call that waits for a slot event looks whether its client is still there.
 const WAIT_STEP: Duration = Duration::from_secs(1);
 
-/// Who is logged in on a token.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum User {
-    /// The security officer.
-    So,
-    /// The normal user.
-    User,
-}
-
 /// One application.
 pub struct Application {
     /// Names it among the applications.
@@ -150,11 +141,8 @@ pub struct Application {
     ended: AtomicBool,
     /// It has gone on from a daemon before this one, which took its operations with it; nobody has missed one yet.
     resumed: AtomicBool,
-    sessions: RwLock<Map<u64, (Arc<Session>, Share)>>,
-    logins: RwLock<Map<u64, User>>,
-    /// How often `C_Logout` was called, by slot.
-    logouts: RwLock<Map<u64, u64>>,
-    objects: RwLock<Map<u64, (Arc<Object>, Share)>>,
+    /// Its sessions, logins and session objects, with their parts of what its user may hold.
+    pub table: SessionTable<Session, Object, Share>,
     limits: Limits,
     tally: Arc<Tally>,
     /// What tells its process from all others, once somebody has asked.
@@ -199,10 +187,7 @@ impl Applications {
             connections: AtomicU64::new(1),
             ended: AtomicBool::new(false),
             resumed: AtomicBool::new(false),
-            sessions: RwLock::default(),
-            logins: RwLock::default(),
-            logouts: RwLock::default(),
-            objects: RwLock::default(),
+            table: SessionTable::default(),
             limits: self.limits.get().copied().unwrap_or_default(),
             tally,
             process: OnceLock::new(),
@@ -239,9 +224,7 @@ impl Applications {
     /// Ends an application: frees what it holds and wakes those of its calls that wait.
     pub fn end(&self, application: &Application) {
         application.ended.store(true, Ordering::Release);
-        lock::write(&application.sessions).clear();
-        lock::write(&application.logins).clear();
-        lock::write(&application.objects).clear();
+        application.table.clear();
         self.ring();
     }
 
@@ -253,7 +236,7 @@ impl Applications {
 
     /// True when any application has a session on this slot.
     pub fn has_session_on(&self, slot: u64) -> bool {
-        lock::lock(&self.by_id).values().any(|application| application.session_counts(slot).0 > 0)
+        lock::lock(&self.by_id).values().any(|application| application.table.session_counts(slot).0 > 0)
     }
 
     /// How many applications are connected.
@@ -317,28 +300,16 @@ impl Application {
         self.tickets.fetch_add(1, Ordering::AcqRel) + 1
     }
 
-    /// Its sessions and logins.
-    pub fn held(&self) -> (Vec<Arc<Session>>, Vec<(u64, User)>) {
-        let logins = lock::read(&self.logins).iter().map(|(slot, user)| (*slot, *user)).collect();
-        (lock::read(&self.sessions).values().map(|(session, _)| session.clone()).collect(), logins)
-    }
-
     /// Goes on with sessions and logins that it had before the daemon was started anew.
     ///
     /// # Errors
     /// `SessionExists` when it has sessions, `SessionCount` when it may not have as many.
     pub fn resume(&self, sessions: Vec<Session>, logins: Vec<(u64, User)>) -> Result<()> {
-        let mut own_logins = lock::write(&self.logins);
-        let mut own_sessions = lock::write(&self.sessions);
-        if !own_sessions.is_empty() {
-            return Err(Error::SessionExists);
-        }
         let shared = sessions.into_iter().map(|session| {
             let share = Share::take(&self.tally, &self.limits, (1, 0, 0)).ok_or(Error::SessionCount)?;
-            Ok((session.handle, (Arc::new(session), share)))
+            Ok((session.handle, session, share))
         });
-        *own_sessions = shared.collect::<Result<_>>()?;
-        own_logins.extend(logins);
+        self.table.resume(shared.collect::<Result<_>>()?, logins)?;
         self.resumed.store(true, Ordering::Release);
         Ok(())
     }
@@ -348,15 +319,6 @@ impl Application {
         self.resumed.swap(false, Ordering::AcqRel)
     }
 
-    /// The session with this handle.
-    ///
-    /// # Errors
-    /// `SessionHandleInvalid`.
-    pub fn session(&self, handle: u64) -> Result<Arc<Session>> {
-        let sessions = lock::read(&self.sessions);
-        sessions.get(&handle).map(|(session, _)| session.clone()).ok_or(Error::SessionHandleInvalid)
-    }
-
     /// Opens a session.
     ///
     /// # Errors
@@ -364,140 +326,26 @@ impl Application {
     /// security officer is logged in.
     pub fn open(&self, session: Session) -> Result<u64> {
         let handle = session.handle;
-        let logins = lock::read(&self.logins);
-        if !session.read_write && logins.get(&session.slot) == Some(&User::So) {
-            return Err(Error::SessionReadWriteSoExists);
-        }
-        let mut sessions = lock::write(&self.sessions);
-        let share = Share::take(&self.tally, &self.limits, (1, 0, 0)).ok_or(Error::SessionCount)?;
-        if sessions.len() as u64 >= self.limits.sessions {
-            return Err(Error::SessionCount);
-        }
-        sessions.insert(handle, (Arc::new(session), share));
+        self.table.open(handle, session, |count| {
+            let share = Share::take(&self.tally, &self.limits, (1, 0, 0)).ok_or(Error::SessionCount)?;
+            if count as u64 >= self.limits.sessions { Err(Error::SessionCount) } else { Ok(share) }
+        })?;
         Ok(handle)
-    }
-
-    /// Closes a session with its objects; closing the last one on a token logs out.
-    ///
-    /// # Errors
-    /// `SessionHandleInvalid`.
-    pub fn close(&self, handle: u64) -> Result<()> {
-        let mut logins = lock::write(&self.logins);
-        let mut sessions = lock::write(&self.sessions);
-        let (session, _) = sessions.remove(&handle).ok_or(Error::SessionHandleInvalid)?;
-        if !sessions.values().any(|(other, _)| other.slot == session.slot) {
-            logins.remove(&session.slot);
-        }
-        drop((sessions, logins));
-        let is_its =
-            |object: &Object| matches!(object.home, Home::Session { session, .. } if session == handle);
-        self.drop_objects(is_its);
-        Ok(())
-    }
-
-    /// Closes all sessions on a slot, which logs out.
-    pub fn close_all(&self, slot: u64) {
-        let mut logins = lock::write(&self.logins);
-        lock::write(&self.sessions).retain(|_, (session, _)| session.slot != slot);
-        logins.remove(&slot);
-        drop(logins);
-        self.drop_objects(|object| is_on(object, slot));
-    }
-
-    /// Sessions on a slot: all, and the read-write ones.
-    pub fn session_counts(&self, slot: u64) -> (u64, u64) {
-        let sessions = lock::read(&self.sessions);
-        let on_slot = sessions.values().map(|(session, _)| session).filter(|session| session.slot == slot);
-        on_slot.fold((0, 0), |(all, rw), session| (all + 1, rw + u64::from(session.read_write)))
-    }
-
-    /// Who is logged in on a slot.
-    pub fn login(&self, slot: u64) -> Option<User> {
-        lock::read(&self.logins).get(&slot).copied()
-    }
-
-    /// Whether a user may log in on a slot as things are now (PKCS#11 3.2, section 5.6.8).
-    ///
-    /// # Errors
-    /// `UserAlreadyLoggedIn`, `UserAnotherAlreadyLoggedIn`, `SessionReadOnlyExists`; `SessionHandleInvalid` when no
-    /// session is open any more.
-    pub fn may_log_in(&self, slot: u64, user: User) -> Result<()> {
-        self.check_login(&lock::read(&self.logins), slot, user)
-    }
-
-    /// Logs a user in on a slot, unless things have changed while the PIN was checked.
-    ///
-    /// # Errors
-    /// As [`Application::may_log_in`].
-    pub fn log_in(&self, slot: u64, user: User) -> Result<()> {
-        let mut logins = lock::write(&self.logins);
-        self.check_login(&logins, slot, user)?;
-        logins.insert(slot, user);
-        Ok(())
-    }
-
-    /// The caller holds the logins' lock, which comes before the sessions'.
-    fn check_login(&self, logins: &Map<u64, User>, slot: u64, user: User) -> Result<()> {
-        match logins.get(&slot) {
-            Some(other) if *other == user => return Err(Error::UserAlreadyLoggedIn),
-            Some(_) => return Err(Error::UserAnotherAlreadyLoggedIn),
-            None => {}
-        }
-        match self.session_counts(slot) {
-            (0, _) => Err(Error::SessionHandleInvalid),
-            (all, read_write) if user == User::So && all > read_write => Err(Error::SessionReadOnlyExists),
-            _ => Ok(()),
-        }
-    }
-
-    /// How often `C_Logout` was called on a slot.
-    pub fn logouts(&self, slot: u64) -> u64 {
-        lock::read(&self.logouts).get(&slot).copied().unwrap_or(0)
-    }
-
-    /// Logs out: private session objects go, handles of private token objects become invalid, and operations on private
-    /// keys end.
-    pub fn log_out(&self, slot: u64) {
-        lock::write(&self.logins).remove(&slot);
-        *lock::write(&self.logouts).entry(slot).or_default() += 1;
-        self.drop_objects(|object| is_on(object, slot) && object.is_private());
-        // A call in one of them may want any other lock of the application, so none is held here.
-        let on_slot = |(session, _): &(Arc<Session>, Share)| (session.slot == slot).then(|| session.clone());
-        let sessions: Vec<_> = lock::read(&self.sessions).values().filter_map(on_slot).collect();
-        for session in sessions {
-            lock::lock(&session.operations).end_private();
-        }
-    }
-
-    /// A session object.
-    pub fn object(&self, handle: u64) -> Option<Arc<Object>> {
-        lock::read(&self.objects).get(&handle).map(|(object, _)| object.clone())
     }
 
     /// Adds a session object.
     ///
     /// # Errors
-    /// `DeviceMemory` beyond the [`Limits`]; `SessionHandleInvalid` when
-    /// its session has closed meanwhile.
-    pub fn insert(&self, session: u64, object: Arc<Object>) -> Result<()> {
-        let sessions = lock::read(&self.sessions);
-        if !sessions.contains_key(&session) {
-            return Err(Error::SessionHandleInvalid);
-        }
-        let mut objects = lock::write(&self.objects);
-        let bytes: u64 = objects.values().map(|(_, share)| share.bytes).sum();
+    /// `DeviceMemory` beyond the [`Limits`], and as [`SessionTable::insert`].
+    pub fn insert(&self, object: Arc<Object>) -> Result<()> {
         let (limits, more) = (&self.limits, object.size_when_made);
-        if objects.len() as u64 >= limits.session_objects || bytes + more > limits.session_object_bytes {
-            return Err(Error::DeviceMemory);
-        }
-        let share = Share::take(&self.tally, limits, (0, 1, more)).ok_or(Error::DeviceMemory)?;
-        objects.insert(object.handle, (object, share));
-        Ok(())
-    }
-
-    /// Removes a session object.
-    pub fn remove(&self, handle: u64) {
-        lock::write(&self.objects).remove(&handle);
+        self.table.insert(object.handle, object, |held| {
+            let (count, bytes) = (held.len() as u64, held.map(|share| share.bytes).sum::<u64>());
+            if count >= limits.session_objects || bytes + more > limits.session_object_bytes {
+                return Err(Error::DeviceMemory);
+            }
+            Share::take(&self.tally, limits, (0, 1, more)).ok_or(Error::DeviceMemory)
+        })
     }
 
     /// Session objects on a slot that match a template, in handle order.
@@ -511,10 +359,8 @@ impl Application {
         daemon: &Daemon,
         now: Time,
     ) -> Result<Vec<Arc<Object>>> {
-        let on_slot = |(object, _): &(Arc<Object>, Share)| is_on(object, slot).then(|| object.clone());
-        let objects: Vec<_> = lock::read(&self.objects).values().filter_map(on_slot).collect();
         let mut found = Vec::new();
-        for object in objects {
+        for object in self.table.objects_on(slot) {
             if object.matches(template, daemon, now)? {
                 found.push(object);
             }
@@ -522,12 +368,32 @@ impl Application {
         found.sort_by_key(|object| object.handle);
         Ok(found)
     }
+}
 
-    fn drop_objects(&self, gone: impl Fn(&Object) -> bool) {
-        lock::write(&self.objects).retain(|_, (object, _)| !gone(object));
+impl OnSlot for Session {
+    fn slot(&self) -> u64 {
+        self.slot
+    }
+
+    fn is_read_write(&self) -> bool {
+        self.read_write
+    }
+
+    fn end_private(&self) {
+        lock::lock(&self.operations).end_private();
     }
 }
 
-fn is_on(object: &Object, on: u64) -> bool {
-    matches!(object.home, Home::Session { slot, .. } if slot == on)
+impl OfSession for Object {
+    fn home(&self) -> (u64, u64) {
+        match self.home {
+            Home::Session { session, slot, .. } => (session, slot),
+            // Those are in no application's table, and no session has this handle.
+            Home::Version(_) | Home::Builtin | Home::Token { .. } => (0, 0),
+        }
+    }
+
+    fn is_private(&self) -> bool {
+        Object::is_private(self)
+    }
 }

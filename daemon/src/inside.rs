@@ -7,11 +7,12 @@ use claviger_protocol::flags::session;
 use claviger_protocol::{Rv, codec};
 
 use crate::access::Identity;
-use crate::application::{Application, User};
+use crate::application::Application;
 use crate::calls::Context;
 use crate::connection;
 use crate::daemon::Daemon;
 use crate::server::Peer;
+use crate::session_table::User;
 use crate::sharing::Sharing;
 use crate::token::Token;
 
@@ -32,7 +33,7 @@ impl Inside {
         let application = daemon.applications.start(Arc::new(identity), slots).unwrap();
         let mut inside = Inside { daemon: daemon.clone(), application, token: token.clone(), session: 0 };
         inside.open();
-        inside.application.log_in(token.slot, User::User).unwrap();
+        inside.application.table.log_in(token.slot, User::User).unwrap();
         inside
     }
 

@@ -52,6 +52,7 @@ pub mod profile;
 pub mod sealed;
 pub mod server;
 pub mod session;
+pub mod session_table;
 pub mod sharing;
 pub mod slot;
 pub mod store;

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 use claviger_protocol::flags::state;
 
 use crate::access::permit::Permit;
-use crate::application::User;
 use crate::operation::Operations;
+use crate::session_table::User;
 use crate::token::Token;
 
 /// One session.

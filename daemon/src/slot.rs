@@ -10,9 +10,10 @@ use crate::access::action::SEE_RING;
 use crate::access::login;
 use crate::access::permit::{Permit, Remembered};
 use crate::access::pin::{MAX_PIN_BYTES, PinVerifier, min_pin_bytes};
-use crate::application::{Application, User};
+use crate::application::Application;
 use crate::daemon::Daemon;
 use crate::kms::record::Profile;
+use crate::session_table::User;
 use crate::token::Token;
 
 const MANUFACTURER: &str = "Claviger";
@@ -52,7 +53,7 @@ pub fn slot_info(token: Option<&Token>) -> SlotInfo {
 pub fn token_info(daemon: &Daemon, token: &Token, application: &Application) -> TokenInfo {
     let ring = token.ring();
     let without_pin = login::without_pin(daemon, token, &application.identity, User::User);
-    let (session_count, rw_session_count) = application.session_counts(token.slot);
+    let (session_count, rw_session_count) = application.table.session_counts(token.slot);
     let mut flags =
         token::RNG | token::LOGIN_REQUIRED | token::TOKEN_INITIALIZED | token::DUAL_CRYPTO_OPERATIONS;
     if ring.user_pin.is_some() || without_pin {

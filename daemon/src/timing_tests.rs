@@ -292,7 +292,7 @@ fn pins() {
     });
     // And the whole login: its count is durable in memory here, and its KDF takes milliseconds.
     let inside = inside();
-    inside.application.log_out(inside.token.slot);
+    inside.application.table.log_out(inside.token.slot);
     let few = samples() / 50;
     compare(
         &format!("PIN: the whole of C_Login, CKR_PIN_INCORRECT ({few} samples)"),

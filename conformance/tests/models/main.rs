@@ -5,6 +5,7 @@
 mod connection_pool;
 mod group_commit;
 mod mailbox;
+mod sessions;
 
 /// The product's `sync`, of loom.
 mod sync {
@@ -27,3 +28,27 @@ mod lock;
 #[allow(dead_code)]
 #[path = "../../../pkcs11-module/src/pool.rs"]
 mod pool;
+#[allow(dead_code)]
+#[path = "../../../daemon/src/session_table.rs"]
+mod session_table;
+
+/// What `session_table` gives of the daemon's errors.
+mod error {
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub enum Error {
+        SessionExists,
+        SessionHandleInvalid,
+        SessionReadOnlyExists,
+        SessionReadWriteSoExists,
+        UserAlreadyLoggedIn,
+        UserAnotherAlreadyLoggedIn,
+        UserNotLoggedIn,
+    }
+
+    pub type Result<T> = std::result::Result<T, Error>;
+}
+
+/// The daemon's map hashes with a random number; here each run has to take the same steps.
+mod map {
+    pub type Map<K, V> = std::collections::BTreeMap<K, V>;
+}

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use nix::unistd::{Gid, Group, Uid, User as SystemUser, getgrouplist};
 
 use super::settings::Settings;
-use crate::application::User;
 use crate::kms::record::RingName;
 use crate::server::Peer;
+use crate::session_table::User;
 
 /// A process at one of the sockets, with the names and groups of its user when it connected.
 #[derive(Debug, Clone, PartialEq, Eq)]

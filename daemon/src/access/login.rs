@@ -7,11 +7,11 @@ use super::identity::{Identity, Who};
 use super::pin::{PinVerifier, Turn};
 use super::policy::Principal;
 use super::settings::Settings;
-use crate::application::User;
 use crate::daemon::Daemon;
 use crate::error::{Error, Result};
 use crate::kms::record::KeyRing;
 use crate::lock;
+use crate::session_table::User;
 use crate::token::Token;
 
 /// Wrong tries in a row that cost no wait: people mistype.

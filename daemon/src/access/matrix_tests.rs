@@ -9,12 +9,12 @@ use super::evaluate::By;
 use super::policies::Named;
 use super::policy::Document;
 use super::{Decision, Identity, Question, Target, Who};
-use crate::application::User;
 use crate::daemon::Daemon;
 use crate::kms::record::RingName;
 use crate::kms::time::Time;
 use crate::kms::versions::tests::Store;
 use crate::server::Peer;
+use crate::session_table::User;
 
 const PROJECT: &str = "projects/local";
 const LOCATION: &str = "projects/local/locations/global";

@@ -8,7 +8,6 @@ use claviger_protocol::{AttributeType, ObjectClass};
 
 use super::evaluate::{Question, Target};
 use super::identity::{Identity, Who};
-use crate::application::User;
 use crate::catalog::VersionCell;
 use crate::daemon::Daemon;
 use crate::error::{Error, Result};
@@ -17,6 +16,7 @@ use crate::kms::record::Uid;
 use crate::kms::time::Time;
 use crate::lock;
 use crate::map::Map;
+use crate::session_table::User;
 use crate::token::Token;
 
 /// Decisions that one application remembers; beyond, it starts anew.

@@ -16,10 +16,10 @@ use serde_json::{Map, Value, json};
 use super::action::Pattern;
 use super::identity::Who;
 use super::role::Role;
-use crate::application::User;
 use crate::error::{Error, Result};
 use crate::kms::algorithm::quoted;
 use crate::kms::time::Time;
+use crate::session_table::User;
 
 /// Longest document, in bytes.
 pub const MAX_BYTES: usize = 32_768;

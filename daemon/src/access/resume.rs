@@ -17,13 +17,14 @@ use zeroize::Zeroizing;
 use super::action::SEE_RING;
 use super::login;
 use super::permit::Permit;
-use crate::application::{Application, User};
+use crate::application::Application;
 use crate::daemon::Daemon;
 use crate::error::{Error, Result};
 use crate::kms::record::{KeyRing, Uid};
 use crate::kms::time::Time;
 use crate::server::Peer;
 use crate::session::Session;
+use crate::session_table::User;
 use crate::token::Token;
 
 /// How long a ticket is good, in milliseconds: 30 days.
@@ -70,7 +71,7 @@ impl Daemon {
     pub fn resume_ticket(&self, application: &Application) -> Result<Bytes> {
         // Calls of several threads get theirs in any order, and the module keeps the last.
         let number = application.next_ticket().to_le_bytes();
-        let (sessions, logins) = application.held();
+        let (sessions, logins) = application.table.held();
         if sessions.len() > MAX_SESSIONS {
             return Ok(number[..].into());
         }

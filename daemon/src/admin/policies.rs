@@ -12,12 +12,12 @@ use crate::access::policies::{Attached, Named};
 use crate::access::policy::{Document, Principal, role};
 use crate::access::role::{ROLES, Role};
 use crate::access::{Identity, Question, Target, Who};
-use crate::application::User;
 use crate::error::{Error, Result};
 use crate::kms::algorithm::quoted;
 use crate::kms::keys::check_id;
 use crate::kms::record::RingName;
 use crate::server::Peer;
+use crate::session_table::User;
 
 /// Principals that a named policy can be attached to.
 const MAX_PRINCIPALS: usize = 1000;

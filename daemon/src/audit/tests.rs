@@ -358,7 +358,7 @@ fn uses_that_are_alike_become_one_record_and_the_rule_decides() {
             token: Some(&token),
             mechanism: Some(MechanismType::SHA256_HMAC.0),
             session: 7,
-            login: Some(crate::application::User::User),
+            login: Some(crate::session_table::User::User),
             peer: Peer { uid: 0, gid: 0, pid: 1 },
             error,
         };

@@ -11,12 +11,12 @@ use super::log::Audit;
 use super::principal::Principal;
 use super::record::{Record, resource_type};
 use super::settings::UseRule;
-use crate::application::User;
 use crate::catalog::VersionCell;
 use crate::error::{Error, Result};
 use crate::kms::time::Time;
 use crate::lock;
 use crate::server::Peer;
+use crate::session_table::User;
 use crate::token::Token;
 
 /// Lists of notes. Threads take turns.

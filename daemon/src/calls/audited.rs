@@ -205,7 +205,7 @@ impl Pending {
     fn of(mut self, context: &Context<'_>, session: u64) -> Pending {
         if let Ok(session) = context.session(session) {
             self.resource = ring(&session.token);
-            self.role = crate::audit::role(context.application.login(session.slot), &session.token);
+            self.role = crate::audit::role(context.application.table.login(session.slot), &session.token);
             self.session = Some(session);
         }
         self

@@ -315,7 +315,7 @@ impl Derivation<'_> {
         if object.is_token() {
             self.context.daemon.destroy_token_object(&self.session.token, object)
         } else {
-            self.context.application.remove(object.handle);
+            self.context.application.table.remove(object.handle);
             Ok(())
         }
     }

@@ -26,7 +26,7 @@ use claviger_protocol::{AttributeType, MechanismType};
 use crate::access::action::{SEE_KEY, SEE_RING};
 use crate::access::permit::{Permit, Remembered, action_of_use};
 use crate::access::{Question, Target, Who};
-use crate::application::{Application, User};
+use crate::application::Application;
 use crate::audit::{Principal, Use};
 use crate::crypto::Direction;
 use crate::daemon::Daemon;
@@ -39,6 +39,7 @@ use crate::object::Object;
 use crate::operation::{CipherOperation, KeyUse};
 use crate::profile;
 use crate::session::Session;
+use crate::session_table::User;
 use crate::sharing::{Input, Sharing, Span};
 use crate::template::{Making, Origin};
 use crate::token::Token;
@@ -74,7 +75,7 @@ impl Context<'_> {
 
     /// A session of the caller.
     pub fn session(&self, handle: u64) -> Result<Arc<Session>> {
-        let session = self.application.session(handle)?;
+        let session = self.application.table.session(handle)?;
         if session.token.is_shut() {
             return Err(Error::TokenShut);
         }
@@ -115,7 +116,7 @@ impl Context<'_> {
             Home::Token { .. } => None,
             Home::Version(cell) | Home::Session { origin: Some(cell), .. } => Some(cell),
         };
-        let login = self.application.login(session.slot);
+        let login = self.application.table.login(session.slot);
         Some(self.permit(&session.token, login, action).about(key, object.is_private()))
     }
 
@@ -181,12 +182,12 @@ impl Context<'_> {
 
     /// True when the user (not the security officer) is logged in on the session's token.
     pub fn is_user(&self, session: &Session) -> bool {
-        self.application.login(session.slot) == Some(User::User)
+        self.application.table.login(session.slot) == Some(User::User)
     }
 
     /// True when the security officer is logged in on the session's token.
     pub fn is_so(&self, session: &Session) -> bool {
-        self.application.login(session.slot) == Some(User::So)
+        self.application.table.login(session.slot) == Some(User::So)
     }
 
     /// What is known of every object that a function of this kind makes.
@@ -197,7 +198,7 @@ impl Context<'_> {
 
     /// An object that the session can see: private ones need the user logged in.
     pub fn object(&self, session: &Session, handle: u64) -> Result<Arc<Object>> {
-        let object = match self.application.object(handle) {
+        let object = match self.application.table.object(handle) {
             Some(object) if matches!(object.home, crate::object::Home::Session { slot, .. } if slot == session.slot) => {
                 object
             }
@@ -215,7 +216,7 @@ impl Context<'_> {
     /// The handle by which the application knows an object.
     pub fn handle(&self, session: &Session, object: &Object) -> u64 {
         if object.is_token() && object.is_private() {
-            handle::shown(object.handle, self.application.logouts(session.slot))
+            handle::shown(object.handle, self.application.table.logouts(session.slot))
         } else {
             object.handle
         }
@@ -263,7 +264,7 @@ impl Context<'_> {
             token: Some(&session.token),
             mechanism: Some(mechanism.r#type.0),
             session: session.handle,
-            login: self.application.login(session.slot),
+            login: self.application.table.login(session.slot),
             peer: self.application.peer,
             error: admitted.as_ref().err(),
         })?;

@@ -95,7 +95,7 @@ impl Handle for DestroyObject {
             context.check_may(&session, &object, "ScheduleKeyDeletion")?;
             context.daemon.destroy_token_object(&session.token, &object)
         } else {
-            context.application.remove(object.handle);
+            context.application.table.remove(object.handle);
             Ok(())
         }
     }
@@ -401,7 +401,7 @@ impl Context<'_> {
             return Err(Error::UserNotLoggedIn);
         }
         if attributes.is_true(AttributeType::TOKEN) {
-            let login = self.application.login(session.slot);
+            let login = self.application.table.login(session.slot);
             let permit = self.permit(&session.token, login, "CreateKey").about(None, private);
             permit.check(self.remembered())?;
         }
@@ -436,7 +436,7 @@ impl Context<'_> {
         let mut object = Object::new(self.daemon.handles.next(), home, attributes, key)?;
         original.iter().for_each(|original| object.count_with(original));
         let object = Arc::new(object);
-        self.application.insert(session.handle, object.clone())?;
+        self.application.insert(object.clone())?;
         Ok(object)
     }
 }

@@ -11,11 +11,11 @@ use claviger_protocol::flags::{session as session_flags, user};
 use super::{Context, Handle};
 use crate::access::action::SEE_RING;
 use crate::access::login;
-use crate::application::User;
 use crate::error::{Error, Result};
 use crate::lock;
 use crate::operation::KeyUse;
 use crate::session::Session;
+use crate::session_table::User;
 
 impl Handle for OpenSession {
     fn handle(self, context: &Context<'_>) -> Result<u64> {
@@ -34,7 +34,7 @@ impl Handle for OpenSession {
 
 impl Handle for CloseSession {
     fn handle(self, context: &Context<'_>) -> Result<()> {
-        context.application.close(self.session)
+        context.application.table.close(self.session)
     }
 }
 
@@ -42,7 +42,7 @@ impl Handle for CloseAllSessions {
     fn handle(self, context: &Context<'_>) -> Result<()> {
         match context.token(self.slot) {
             Ok(_) | Err(Error::TokenNotInitialized | Error::TokenShut) => {
-                context.application.close_all(self.slot)
+                context.application.table.close_all(self.slot)
             }
             Err(error) => return Err(error),
         }
@@ -56,7 +56,7 @@ impl Handle for GetSessionInfo {
         let read_write = if session.read_write { session_flags::RW_SESSION } else { 0 };
         Ok(SessionInfo {
             slot: session.slot,
-            state: session.state(context.application.login(session.slot)),
+            state: session.state(context.application.table.login(session.slot)),
             flags: session_flags::SERIAL_SESSION | read_write,
             device_error: 0,
         })
@@ -122,10 +122,10 @@ impl Handle for LoginUser {
 impl Handle for Logout {
     fn handle(self, context: &Context<'_>) -> Result<()> {
         let session = context.session(self.session)?;
-        if context.application.login(session.slot).is_none() {
+        if context.application.table.login(session.slot).is_none() {
             return Err(Error::UserNotLoggedIn);
         }
-        context.application.log_out(session.slot);
+        context.application.table.log_out(session.slot);
         Ok(())
     }
 }
@@ -170,9 +170,9 @@ impl Handle for GetSessionValidationFlags {
 
 fn log_in(context: &Context<'_>, session: &Session, who: User, pin: Option<&Bytes>) -> Result<()> {
     context.permit(&session.token, None, "P11.C_Login").check(context.remembered())?;
-    context.application.may_log_in(session.slot, who)?;
+    context.application.table.may_log_in(session.slot, who)?;
     check(context, session, who, pin)?;
-    context.application.log_in(session.slot, who)
+    context.application.table.log_in(session.slot, who)
 }
 
 /// Checks a PIN; without one, whether who calls needs none (`CKF_PROTECTED_AUTHENTICATION_PATH`).

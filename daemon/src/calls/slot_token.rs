@@ -10,9 +10,9 @@ use claviger_protocol::{Bytes, MechanismType};
 use super::{Context, Handle};
 use crate::access::login;
 use crate::access::pin::PinVerifier;
-use crate::application::User;
 use crate::error::{Error, Result};
 use crate::session::Session;
+use crate::session_table::User;
 use crate::slot;
 
 impl Handle for GetSlotList {
@@ -119,7 +119,7 @@ impl Handle for SetPin {
     /// Changes the PIN of who is logged in; with nobody logged in, the user's.
     fn handle(self, context: &Context<'_>) -> Result<()> {
         let session = context.read_write_session(self.session)?;
-        let login = context.application.login(session.slot);
+        let login = context.application.table.login(session.slot);
         context.permit(&session.token, login, "P11.C_SetPIN").check(context.remembered())?;
         let user = login.unwrap_or(User::User);
         let old_pin = self.old_pin.ok_or(Error::ArgumentsBad)?;

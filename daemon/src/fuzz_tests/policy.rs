@@ -9,11 +9,11 @@ use crate::access::evaluate::evaluate;
 use crate::access::policies::Policy;
 use crate::access::policy::Document;
 use crate::access::{Identity, Question, Target, Who};
-use crate::application::User;
 use crate::kms::algorithm::Algorithm;
 use crate::kms::time::Time;
 use crate::kms::versions::tests::{Store, key};
 use crate::server::Peer;
+use crate::session_table::User;
 
 const SEEDS: &[&str] = &[
     r#"{"Version":"1","Statement":[{"Sid":"a","Effect":"Allow","Principal":["group:payments","uid:1000"],

@@ -250,7 +250,7 @@ impl Daemon {
             // Else the first who comes would become the security officer; the admin sets the PIN.
             return Err(Error::PinIncorrect);
         }
-        crate::access::login::check_pin(self, token, crate::application::User::So, so_pin)?;
+        crate::access::login::check_pin(self, token, crate::session_table::User::So, so_pin)?;
         if token.ring().rules.p11_reinit == P11Reinit::Deny {
             return Err(Error::ActionProhibited);
         }
