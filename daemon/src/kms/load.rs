@@ -9,6 +9,7 @@ use crate::store::Tree;
 use crate::token::Token;
 use std::collections::HashMap;
 use std::sync::Arc;
+use tracing::debug;
 
 /// Place of the [`Counters`] in the store.
 pub(super) const COUNTERS: &[u8] = b"counters";
@@ -38,6 +39,7 @@ impl Daemon {
             None => orphans.push(format!("the ring of key {}", key.id)),
         })?;
 
+        debug!("the keys are loaded");
         let mut versions = Vec::new();
         self.records.for_each(Tree::Version, |_, version: Version| match catalog.key(&version.key) {
             Some(key) => {
@@ -52,6 +54,7 @@ impl Daemon {
             }
             None => orphans.push(format!("the key of a version {}", version.number)),
         })?;
+        debug!(versions = versions.len(), "the versions are loaded");
         for (ring, version) in versions {
             match catalog.token_of(&ring) {
                 Some(token) => self.show_version(&token, &version)?,
@@ -59,6 +62,7 @@ impl Daemon {
             }
         }
 
+        debug!("the versions are shown");
         let mut objects = Vec::new();
         self.records.for_each(Tree::Object, |_, object: PlainObject| objects.push(object))?;
         for PlainObject { ring, object } in objects {
@@ -69,7 +73,9 @@ impl Daemon {
         }
 
         self.records.for_each(Tree::ImportJob, |_, job: ImportJob| catalog.put_job(job))?;
+        debug!("the objects are loaded");
         self.load_usage()?;
+        debug!("the usage is loaded");
         self.load_policies()?;
         self.load_shut_projects()?;
         self.records.forget_opened();

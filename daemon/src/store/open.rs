@@ -107,7 +107,9 @@ fn open_with(dir: &Path, root: &RootKey, lock: DirectoryLock, keyring: Keyring) 
         Ok(Some(FORMAT_UNFINISHED)) => return Err(Error::Unfinished { path: dir.to_owned() }),
         _ => {}
     }
+    tracing::debug!("the database is open");
     let mut survey = parts.survey(true)?;
+    tracing::debug!(records = survey.tally.total(), "the records are examined");
     let opened = std::mem::take(&mut survey.opened);
     match (parts.anchor(), &format) {
         (Ok(Some(anchor)), _) => {
@@ -123,6 +125,7 @@ fn open_with(dir: &Path, root: &RootKey, lock: DirectoryLock, keyring: Keyring) 
         }
         (Err(error), _) => return Err(error),
     }
+    tracing::debug!("the store is whole");
     let records = parts.into_records(root, lock)?.with_opened(opened);
     if format? != Some(FORMAT) {
         let mut change = Change::new();
