@@ -12,8 +12,9 @@ use std::process::Command;
 use claviger_conformance::artefacts;
 use claviger_conformance::prelude::*;
 
-/// What the two functions cost together in the module, once their key is known. x86-64.
-const MODULE: u64 = 3_710;
+/// What the two functions cost together in the module, once their key is known. x86-64. 500 of them are the mailbox, which
+/// copies, wakes and yields where the kernel did with a socket: there a call cost twice the time outside the daemon.
+const MODULE: u64 = 4_250;
 /// What they cost in the daemon, the signature itself included.
 const DAEMON: u64 = 283_700;
 /// More than this is a failure, in percent; much less asks for a new figure.

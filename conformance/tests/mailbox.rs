@@ -13,7 +13,9 @@ use claviger_protocol::call::{
 };
 use claviger_protocol::flags::session;
 use claviger_protocol::frame::{REPLY_HEADER_BYTES, ReplyHeader};
-use claviger_protocol::mailbox::{Board, MAILBOX_BYTES, Mailbox, Next, Posted, SLOT_BYTES, Slot, Word};
+use claviger_protocol::mailbox::{
+    Board, MAILBOX_BYTES, Mailbox, Next, Posted, SLOT_BYTES, Slot, Word, Yielding,
+};
 use claviger_protocol::{Bytes, codec};
 use nix::fcntl::SealFlag;
 
@@ -83,7 +85,7 @@ impl Client {
         let end = Instant::now() + PATIENCE;
         let mut reply = Vec::new();
         let by_mailbox = loop {
-            match self.mailbox.collect(&mut reply, MOMENT) {
+            match self.mailbox.collect(&mut reply, &mut Yielding::default(), MOMENT) {
                 Next::Frame => break true,
                 Next::Socket => break false,
                 Next::Nothing if self.wire.has_ended() => return None,

@@ -14,7 +14,7 @@ use claviger_protocol::frame::{
     self, ApplicationTicket, HELLO_MAGIC, Hello, IN_MEMORY, MAX_FRAME_BYTES, PROTOCOL_VERSION,
     REQUEST_HEADER_BYTES, ReplyHeader, RequestHeader, Welcome,
 };
-use claviger_protocol::mailbox::{Mailbox, Next, SLOT_BYTES};
+use claviger_protocol::mailbox::{Mailbox, Next, SLOT_BYTES, Yielding};
 use claviger_protocol::{Bytes, Rv, bytes, codec};
 use nix::sys::socket::{ControlMessage, MsgFlags, recv, sendmsg};
 use tracing::{debug, error, info, trace, warn};
@@ -233,6 +233,7 @@ pub struct Wire {
     outgoing: Vec<u8>,
     sequence: u64,
     sharing: Sharing,
+    yielding: Yielding,
 }
 
 impl Wire {
@@ -240,7 +241,14 @@ impl Wire {
     pub fn new(stream: UnixStream) -> Wire {
         // A client that stops reading may not hold a thread for ever.
         let _ = stream.set_write_timeout(Some(REPLY_PATIENCE));
-        Wire { stream, incoming: Vec::new(), outgoing: Vec::new(), sequence: 0, sharing: Sharing::default() }
+        Wire {
+            stream,
+            incoming: Vec::new(),
+            outgoing: Vec::new(),
+            sequence: 0,
+            sharing: Sharing::default(),
+            yielding: Yielding::default(),
+        }
     }
 
     /// Reads the hello and answers it. None when the client leaves or is refused.
@@ -298,7 +306,7 @@ impl Wire {
             let is_awaited = self.sharing.is_awaited();
             let mailbox = self.sharing.mailbox();
             let next = match &mailbox {
-                Some(mailbox) => mailbox.next(&mut self.incoming, MAILBOX_PATIENCE),
+                Some(mailbox) => mailbox.next(&mut self.incoming, &mut self.yielding, MAILBOX_PATIENCE),
                 None => Next::Socket,
             };
             match next {

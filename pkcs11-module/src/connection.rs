@@ -13,7 +13,7 @@ use claviger_protocol::frame::{
     self, ApplicationTicket, HELLO_MAGIC, Hello, IN_MEMORY, MAX_FRAME_BYTES, MAX_SHARED_BYTES,
     PROTOCOL_VERSION, REPLY_HEADER_BYTES, ReplyHeader, RequestHeader, Welcome,
 };
-use claviger_protocol::mailbox::{MAILBOX_BYTES, Mailbox, Next, Posted, SLOT_BYTES};
+use claviger_protocol::mailbox::{MAILBOX_BYTES, Mailbox, Next, Posted, SLOT_BYTES, Yielding};
 use claviger_protocol::{Bytes, Result, Rv, bytes};
 
 use crate::pool::{Bell, Pooled};
@@ -62,6 +62,8 @@ pub struct Connection {
     memory: Option<Memory>,
     /// What short frames travel in, once there have been some.
     mailbox: Option<Mailbox<MailboxMemory>>,
+    /// Before it sleeps there.
+    yielding: Yielding,
     /// The daemon has been asked for a mailbox.
     has_considered_mailbox: bool,
     /// The daemon gives no leave to share so many bytes.
@@ -107,6 +109,7 @@ impl Connection {
             longest: 0,
             memory: None,
             mailbox: None,
+            yielding: Yielding::default(),
             has_considered_mailbox: false,
             refused: usize::MAX,
             used: 0,
@@ -240,7 +243,7 @@ impl Connection {
         let mut deadline = None;
         let mut may_be_gone = false;
         loop {
-            match mailbox.collect(&mut self.buffer, MAILBOX_PATIENCE) {
+            match mailbox.collect(&mut self.buffer, &mut self.yielding, MAILBOX_PATIENCE) {
                 Next::Frame => return self.check_header(sequence).map(Some),
                 Next::Socket => return self.receive(sequence).map(Some),
                 Next::Nonsense => return Err(Failure::Lost),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use claviger_protocol::mailbox::{Board, MAILBOX_BYTES, Mailbox, Next, Posted, Slot, Word};
+use claviger_protocol::mailbox::{Board, MAILBOX_BYTES, Mailbox, Next, Posted, Slot, Word, Yielding};
 use loom::cell::UnsafeCell;
 use loom::sync::atomic::{AtomicU32, Ordering};
 use loom::sync::{Arc, Condvar, Mutex};
@@ -148,7 +148,7 @@ impl Pair {
     fn serve(&self, refers: impl Fn(u8) -> bool) {
         let mut buffer = Vec::new();
         loop {
-            let next = self.mailbox.next(&mut buffer, PATIENCE);
+            let next = self.mailbox.next(&mut buffer, &mut Yielding::default(), PATIENCE);
             let request = match next {
                 Next::Frame => buffer[0],
                 Next::Socket => self.to_daemon.receive(),
@@ -187,7 +187,7 @@ impl Pair {
         }
         let mut buffer = Vec::new();
         loop {
-            match self.mailbox.collect(&mut buffer, PATIENCE) {
+            match self.mailbox.collect(&mut buffer, &mut Yielding::default(), PATIENCE) {
                 Next::Frame => {
                     assert_eq!(buffer.len(), 1);
                     return Some(buffer[0]);
@@ -255,7 +255,11 @@ fn a_request_is_either_taken_or_taken_back() {
                 let pair = pair.clone();
                 thread::spawn(move || {
                     let mut buffer = Vec::new();
-                    let next = if looks { pair.mailbox.next(&mut buffer, PATIENCE) } else { Next::Nothing };
+                    let next = if looks {
+                        pair.mailbox.next(&mut buffer, &mut Yielding::default(), PATIENCE)
+                    } else {
+                        Next::Nothing
+                    };
                     if next == Next::Frame {
                         assert_eq!(buffer, [7]);
                         pair.mailbox.listen();
@@ -268,7 +272,7 @@ fn a_request_is_either_taken_or_taken_back() {
             let posted = pair.mailbox.post(&[7]);
             let mut buffer = Vec::new();
             let collected = match posted {
-                Posted::Yes => pair.mailbox.collect(&mut buffer, PATIENCE),
+                Posted::Yes => pair.mailbox.collect(&mut buffer, &mut Yielding::default(), PATIENCE),
                 _ => Next::Nothing,
             };
             let taken_back = pair.mailbox.withdraw();
