@@ -41,7 +41,7 @@ pub struct Limits {
     pub session_objects_per_uid: u64,
     /// What a user's session objects may take together, in bytes.
     pub session_object_bytes_per_uid: u64,
-    /// Memory that a user's connections may share for long data, in bytes; 0 for none.
+    /// Memory that a user's connections may share, in bytes: for long data, and 8 KiB each for a mailbox; 0 for none.
     pub shared_memory_per_uid: u64,
 }
 
