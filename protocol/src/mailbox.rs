@@ -108,16 +108,16 @@ impl Word for AtomicU32 {
 /// threads that sign P-256 get a third more done.
 ///
 /// A thread that yields to somebody else's work waits for as long as that may run at a time, which is a hundred times as
-/// long as a call. So who is often away for long does not yield again for a number of waits, which doubles each time that
-/// the first yield after them takes long again.
+/// long as a call. So who is often away for long does not yield again for a while, which doubles each time that the first
+/// yield after it takes long again. The longest is short enough that work which has changed is soon noticed.
 #[derive(Default)]
 pub struct Yielding {
     /// How often it has taken long lately: rises by [`WEIGHT`] when it has, falls by one when it has not.
     score: u32,
-    /// Waits without yielding, the last time.
-    pause: u32,
-    /// Waits without yielding that are left.
-    left: u32,
+    /// The last pause.
+    pause: Duration,
+    /// When that ends.
+    until: Option<Instant>,
 }
 
 /// A yield that takes as long as this was to somebody else's work: the scheduler of Linux lets that run for some
@@ -127,8 +127,8 @@ const LONG: Duration = Duration::from_millis(1);
 const WEIGHT: u32 = 64;
 /// With this score a side stops yielding for a while.
 const TOO_OFTEN: u32 = 3 * WEIGHT;
-/// The least and the most waits without yielding.
-const PAUSES: (u32, u32) = (256, 1 << 16);
+/// The shortest and the longest pause. Some milliseconds lost after the longest are two hundredths of it.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(25), Duration::from_millis(200));
 
 impl Yielding {
     /// Yields unless it is ready, or yielding has taken long lately.
@@ -136,19 +136,21 @@ impl Yielding {
         if is_ready() {
             return;
         }
-        if self.left > 0 {
-            self.left -= 1;
+        let begin = Instant::now();
+        if self.until.is_some_and(|until| begin < until) {
             return;
         }
-        let begin = Instant::now();
         rustix::thread::sched_yield();
-        self.took(begin.elapsed());
+        let end = Instant::now();
+        self.took(end - begin, end);
     }
 
-    fn took(&mut self, time: Duration) {
+    fn took(&mut self, time: Duration, now: Instant) {
         if time < LONG {
             self.score = self.score.saturating_sub(1);
-            self.pause = if self.score == 0 { 0 } else { self.pause };
+            if self.score == 0 {
+                (self.pause, self.until) = (Duration::ZERO, None);
+            }
             return;
         }
         self.score += WEIGHT;
@@ -156,7 +158,7 @@ impl Yielding {
             // Once more is too often again.
             self.score = TOO_OFTEN - WEIGHT;
             self.pause = (self.pause * 2).clamp(PAUSES.0, PAUSES.1);
-            self.left = self.pause;
+            self.until = Some(now + self.pause);
         }
     }
 }
@@ -361,25 +363,26 @@ mod tests {
 
     #[test]
     fn who_is_often_away_for_long_does_not_yield_for_a_while_and_then_tries_again() {
-        let mut yielding = Yielding::default();
+        let (mut yielding, now) = (Yielding::default(), Instant::now());
         // Now and then does not matter.
         for _ in 0..100 {
-            yielding.took(LONG);
-            (0..WEIGHT).for_each(|_| yielding.took(LONG / 2));
+            yielding.took(LONG, now);
+            (0..WEIGHT).for_each(|_| yielding.took(LONG / 2, now));
         }
-        assert_eq!((yielding.score, yielding.left), (0, 0));
-        (0..2).for_each(|_| yielding.took(LONG));
-        for pause in [256, 512, 1024] {
-            assert_eq!(yielding.left, 0);
-            yielding.took(LONG);
-            assert_eq!((yielding.pause, yielding.left), (pause, pause));
-            // What is there already counts as no wait.
-            yielding.unless(|| true);
-            (0..pause).for_each(|_| yielding.unless(|| false));
+        assert_eq!((yielding.score, yielding.until), (0, None));
+        (0..2).for_each(|_| yielding.took(LONG, now));
+        assert_eq!(yielding.until, None);
+        for pause in [25, 50, 100, 200, 200] {
+            yielding.took(LONG, now);
+            assert_eq!(yielding.until, Some(now + Duration::from_millis(pause)));
         }
-        (0..20).for_each(|_| yielding.took(LONG));
-        assert_eq!(yielding.pause, PAUSES.1);
-        (0..TOO_OFTEN).for_each(|_| yielding.took(Duration::ZERO));
-        assert_eq!((yielding.score, yielding.pause), (0, 0));
+        // What is done without a yield tells nothing.
+        yielding.until = Some(now + Duration::from_secs(3600));
+        let before = yielding.score;
+        yielding.unless(|| false);
+        yielding.unless(|| true);
+        assert_eq!(yielding.score, before);
+        (0..TOO_OFTEN).for_each(|_| yielding.took(Duration::ZERO, now));
+        assert_eq!((yielding.score, yielding.until), (0, None));
     }
 }
