@@ -50,6 +50,7 @@ pub mod operation;
 pub mod process;
 pub mod profile;
 pub mod sealed;
+pub mod seldom;
 pub mod server;
 pub mod session;
 pub mod session_table;

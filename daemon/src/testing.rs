@@ -10,10 +10,11 @@ use crate::error::Result;
 use crate::kms::algorithm::{Algorithm, ProtectionLevel, Purpose};
 use crate::kms::clock::Reading;
 use crate::kms::keys::parse_duration;
-use crate::kms::record::{Care, CryptoKey, Version};
+use crate::kms::record::{CryptoKey, Version};
 use crate::kms::rings::new_uid;
 use crate::kms::state::VersionState;
 use crate::kms::time::Time;
+use crate::seldom::Seldom;
 use crate::store::{Change, Tree};
 use crate::token::Token;
 
@@ -75,7 +76,7 @@ pub fn fill(daemon: &Daemon, token: &Token, prefix: &str, count: usize, due: Opt
                 import_only: false,
                 destroy_scheduled_millis: daemon.settings.default_destroy_scheduled_duration,
                 made_by_pkcs11: false,
-                care: Care::default(),
+                care: Seldom::default(),
                 etag: 1,
                 managed_by: String::new(),
             };

@@ -1,7 +1,7 @@
 //! Tokens: key rings as PKCS#11 sees them, with their objects and the index that finds them.
 
 use std::collections::hash_map::{Entry, RandomState};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
@@ -17,6 +17,7 @@ use crate::error::{Error, Result};
 use crate::generation;
 use crate::kms::record::{KeyRing, Profile, Uid};
 use crate::lock;
+use crate::map::Map;
 use crate::object::Object;
 
 /// A token: one per key ring.
@@ -171,7 +172,7 @@ const INDEXED: [AttributeType; 5] = [
 #[derive(Default)]
 struct ObjectIndex {
     by_handle: BTreeMap<u64, Arc<Object>>,
-    by_value: HashMap<u64, Handles>,
+    by_value: Map<u64, Handles>,
     /// Keyed at random, so that nobody can make values that meet.
     hasher: RandomState,
 }

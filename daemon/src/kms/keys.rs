@@ -104,7 +104,7 @@ impl Daemon {
                 .destroy_scheduled_millis
                 .unwrap_or(self.settings.default_destroy_scheduled_duration),
             made_by_pkcs11: false,
-            care: new.care,
+            care: new.care.into(),
             etag: 0,
             managed_by: new.managed_by,
         };

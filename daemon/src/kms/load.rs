@@ -2,6 +2,7 @@
 
 use super::record::{Counters, CryptoKey, ImportJob, KeyRing, PlainObject, RingName, Uid, Version};
 use super::state::VersionState;
+use super::usage::StoredUsage;
 use crate::catalog::KeyCell;
 use crate::daemon::Daemon;
 use crate::error::{Error, Result};
@@ -27,41 +28,29 @@ impl Daemon {
         })?;
 
         let mut orphans = Vec::new();
-        self.records.for_each(Tree::CryptoKey, |_, key: CryptoKey| match names.get(&key.ring) {
-            Some(ring) => {
-                let aliases = key.care.aliases.clone();
-                let cell = Arc::new(KeyCell::new(ring, key));
-                for alias in aliases {
+        let make_key = |_, key: CryptoKey| match names.get(&key.ring) {
+            Some(ring) => Ok((ring, Arc::new(KeyCell::new(ring, key)))),
+            None => Err(format!("the ring of key {}", key.id)),
+        };
+        self.records.for_each_made(Tree::CryptoKey, b"", make_key, |made| match made {
+            Ok((ring, cell)) => {
+                for alias in &cell.record().care.aliases {
                     catalog.set_alias(&ring.project, &ring.location, &alias.id, Some(cell.clone()));
                 }
                 catalog.insert_key(cell);
             }
-            None => orphans.push(format!("the ring of key {}", key.id)),
+            Err(missing) => orphans.push(missing),
         })?;
-
         debug!("the keys are loaded");
-        let mut versions = Vec::new();
-        self.records.for_each(Tree::Version, |_, version: Version| match catalog.key(&version.key) {
-            Some(key) => {
-                let cell = key.insert(version);
-                let record = cell.record();
-                let expires =
-                    record.expire_material_time.is_some() && record.state != VersionState::Destroyed;
-                if expires || record.state == VersionState::DestroyScheduled {
-                    catalog.schedule(&cell);
-                }
-                versions.push((key.record().ring, cell));
-            }
-            None => orphans.push(format!("the key of a version {}", version.number)),
-        })?;
-        debug!(versions = versions.len(), "the versions are loaded");
-        for (ring, version) in versions {
-            match catalog.token_of(&ring) {
-                Some(token) => self.show_version(&token, &version)?,
-                None => orphans.push(format!("the ring of version {}", version.name)),
-            }
-        }
 
+        let usage = self.stored_usage()?;
+        let show = |_, version: Version| self.load_version(version, &usage);
+        let mut result = Ok(());
+        self.records.for_each_made(Tree::Version, b"", show, |shown| match shown {
+            Ok(missing) => orphans.extend(missing),
+            Err(error) => result = Err(error),
+        })?;
+        result?;
         debug!("the versions are shown");
         let mut objects = Vec::new();
         self.records.for_each(Tree::Object, |_, object: PlainObject| objects.push(object))?;
@@ -74,14 +63,30 @@ impl Daemon {
 
         self.records.for_each(Tree::ImportJob, |_, job: ImportJob| catalog.put_job(job))?;
         debug!("the objects are loaded");
-        self.load_usage()?;
-        debug!("the usage is loaded");
         self.load_policies()?;
         self.load_shut_projects()?;
         self.records.forget_opened();
         match orphans.first() {
             Some(missing) => Err(Error::StoreRefused { detail: format!("{missing} is missing") }),
             None => Ok(()),
+        }
+    }
+
+    /// Puts a version where it belongs, and shows its objects. Gives what is missing that it belongs to.
+    fn load_version(&self, version: Version, usage: &StoredUsage) -> Result<Option<String>> {
+        let Some(key) = self.catalog.key(&version.key) else {
+            return Ok(Some(format!("the key of a version {}", version.number)));
+        };
+        let cell = key.insert(version);
+        usage.restore(&cell);
+        let record = cell.record();
+        let expires = record.expire_material_time.is_some() && record.state != VersionState::Destroyed;
+        if expires || record.state == VersionState::DestroyScheduled {
+            self.catalog.schedule(&cell);
+        }
+        match self.catalog.token_of(&cell.ring) {
+            Some(token) => self.show_version(&token, &cell).map(|()| None),
+            None => Ok(Some(format!("the ring of version {}", cell.name))),
         }
     }
 }

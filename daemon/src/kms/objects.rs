@@ -8,7 +8,7 @@ use claviger_protocol::object::ObjectClass;
 
 use super::algorithm::{Algorithm, ProtectionLevel};
 use super::load::COUNTERS;
-use super::record::{Care, CryptoKey, P11Destroy, PlainObject, StoredObject, Version};
+use super::record::{CryptoKey, P11Destroy, PlainObject, StoredObject, Version};
 use super::rings::new_uid;
 use super::state::{Transition, VersionState};
 use super::time::Time;
@@ -19,6 +19,7 @@ use crate::daemon::Daemon;
 use crate::error::{Error, Result};
 use crate::handle;
 use crate::object::{HexUid, Home, Object};
+use crate::seldom::Seldom;
 use crate::store::{Change, Tree};
 use crate::token::Token;
 
@@ -64,7 +65,7 @@ impl Daemon {
             import_only: false,
             destroy_scheduled_millis: self.settings.default_destroy_scheduled_duration,
             made_by_pkcs11: true,
-            care: Care::default(),
+            care: Seldom::default(),
             etag: 1,
             managed_by: String::new(),
         };

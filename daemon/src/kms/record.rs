@@ -12,6 +12,7 @@ use super::state::{ImportJobState, VersionState};
 use super::time::Time;
 use crate::access::pin::PinVerifier;
 use crate::attributes::Attributes;
+use crate::seldom::{Nothing, Seldom};
 
 /// 16 random bytes that name a ring, key, version or job for ever, whatever its names are.
 pub type Uid = [u8; 16];
@@ -149,7 +150,7 @@ pub struct CryptoKey {
     /// The key was made by a PKCS#11 application.
     pub made_by_pkcs11: bool,
     /// What people and services say of it, and what holds for all its versions.
-    pub care: Care,
+    pub care: Seldom<Care>,
     /// Rises with every change.
     pub etag: u64,
     /// The service whose key it is, as `uid:N` or `user:NAME`; empty when it is people's.
@@ -157,7 +158,7 @@ pub struct CryptoKey {
 }
 
 /// What people and services say of a key, and what holds for all its versions.
-#[derive(Debug, Clone, Default, Encode, Decode)]
+#[derive(Debug, Clone, Default, PartialEq, Encode, Decode)]
 pub struct Care {
     /// A name for people, at most 8192 bytes.
     pub display_name: String,
@@ -179,6 +180,21 @@ pub struct Care {
     pub last_rotation_time: Option<Time>,
     /// When a scheduled rotation last failed.
     pub rotation_failed_time: Option<Time>,
+}
+
+impl Nothing for Care {
+    const NOTHING: &'static Care = &Care {
+        display_name: String::new(),
+        tags: Vec::new(),
+        aliases: Vec::new(),
+        bindings: Vec::new(),
+        protection: None,
+        archived: false,
+        rotation_period_millis: None,
+        next_rotation_time: None,
+        last_rotation_time: None,
+        rotation_failed_time: None,
+    };
 }
 
 /// Another name of a key, unique in its location.

@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Mutex, OnceLock};
 
 use bincode::{Decode, Encode};
 use claviger_protocol::AttributeType;
@@ -15,6 +15,7 @@ use crate::catalog::VersionCell;
 use crate::daemon::Daemon;
 use crate::error::{Error, Result};
 use crate::lock;
+use crate::map::Map;
 use crate::store::{Change, Tree};
 
 /// How many days of counts are kept.
@@ -72,9 +73,12 @@ struct Kept {
     days: BTreeMap<i64, BTreeMap<u8, u64>>,
 }
 
-/// The use of one version.
+/// The use of one version. Most versions of a large store rest, and take a pointer.
 #[derive(Default)]
-pub struct Usage {
+pub struct Usage(OnceLock<Box<Counted>>);
+
+#[derive(Default)]
+struct Counted {
     last_time: AtomicI64,
     last_uid: AtomicU32,
     last_use: AtomicU8,
@@ -96,8 +100,23 @@ pub struct Shown {
 }
 
 impl Usage {
+    fn counted(&self) -> &Counted {
+        self.0.get_or_init(Box::default)
+    }
+
     /// Everything so far.
     pub fn shown(&self) -> Shown {
+        self.0.get().map(|counted| counted.shown()).unwrap_or_default()
+    }
+
+    /// Encryptions so far, of all mechanisms.
+    pub fn encryptions(&self) -> u64 {
+        self.0.get().map_or(0, |counted| counted.encryptions.load(Ordering::Acquire))
+    }
+}
+
+impl Counted {
+    fn shown(&self) -> Shown {
         let kept = lock::lock(&self.kept).clone();
         let mut days = kept.days;
         let mut last = kept.last;
@@ -116,11 +135,6 @@ impl Usage {
             uses.into_iter().map(move |(number, count)| (Use::text(number), day, count))
         });
         Shown { last: last.map(|(time, uid, used)| (time, uid, Use::text(used))), counts: counts.collect() }
-    }
-
-    /// Encryptions so far, of all mechanisms.
-    pub fn encryptions(&self) -> u64 {
-        self.encryptions.load(Ordering::Acquire)
     }
 
     /// Moves what was counted into what is kept.
@@ -153,7 +167,7 @@ impl Usage {
 impl Daemon {
     /// Counts a use of a version.
     pub fn note_use(&self, cell: &Arc<VersionCell>, used: Use, uid: u32) {
-        let usage = &cell.usage;
+        let usage = cell.usage.counted();
         usage.last_time.store(Time::now().0, Ordering::Release);
         usage.last_uid.store(uid, Ordering::Relaxed);
         usage.last_use.store(used as u8, Ordering::Relaxed);
@@ -168,14 +182,11 @@ impl Daemon {
 
     /// Counts encryptions of a version that it never makes: they are another's.
     pub fn spend_encryptions(&self, cell: &Arc<VersionCell>, count: u64) {
-        cell.usage.encryptions.fetch_add(count, Ordering::AcqRel);
-        *lock::lock(&cell.usage.kept)
-            .days
-            .entry(OLDER)
-            .or_default()
-            .entry(Use::Encrypt as u8)
-            .or_default() += count;
-        if !cell.usage.is_noted.swap(true, Ordering::AcqRel) {
+        let usage = cell.usage.counted();
+        usage.encryptions.fetch_add(count, Ordering::AcqRel);
+        *lock::lock(&usage.kept).days.entry(OLDER).or_default().entry(Use::Encrypt as u8).or_default() +=
+            count;
+        if !usage.is_noted.swap(true, Ordering::AcqRel) {
             lock::lock(&self.used).push(cell.clone());
         }
     }
@@ -215,31 +226,36 @@ impl Daemon {
         for cells in used.chunks(BATCH) {
             let mut change = Change::new();
             for cell in cells {
-                change.put(Tree::Usage, cell.uid, &cell.usage.gather(Time::now()))?;
+                change.put(Tree::Usage, cell.uid, &cell.usage.counted().gather(Time::now()))?;
             }
             self.records.commit(change)?;
         }
         Ok(())
     }
 
-    /// Reads the use of all versions, at start.
-    pub(super) fn load_usage(&self) -> Result<()> {
-        let mut all: std::collections::HashMap<Uid, Kept> = std::collections::HashMap::new();
+    /// The use of all versions, as far as it was written.
+    pub(super) fn stored_usage(&self) -> Result<StoredUsage> {
+        let mut all = Map::default();
         self.records.for_each(Tree::Usage, |uid, kept: Kept| {
-            if let Ok(uid) = uid.try_into() {
+            if let Ok(uid) = Uid::try_from(uid) {
                 all.insert(uid, kept);
             }
         })?;
-        for token in self.catalog.tokens() {
-            for version in self.catalog.keys(&token.uid).iter().flat_map(|key| key.versions()) {
-                if let Some(kept) = all.remove(&version.uid) {
-                    let encryptions = |uses: &BTreeMap<u8, u64>| uses.get(&(Use::Encrypt as u8)).copied();
-                    let encryptions = kept.days.values().filter_map(encryptions).sum();
-                    version.usage.encryptions.store(encryptions, Ordering::Release);
-                    *lock::lock(&version.usage.kept) = kept;
-                }
-            }
-        }
-        Ok(())
+        Ok(StoredUsage(all))
+    }
+}
+
+/// How versions were used before the start, by uid.
+pub(super) struct StoredUsage(Map<Uid, Kept>);
+
+impl StoredUsage {
+    /// Lets a version go on from what was written of it.
+    pub fn restore(&self, cell: &VersionCell) {
+        let Some(kept) = self.0.get(&cell.uid) else { return };
+        let encryptions = |uses: &BTreeMap<u8, u64>| uses.get(&(Use::Encrypt as u8)).copied();
+        let encryptions = kept.days.values().filter_map(encryptions).sum();
+        let usage = cell.usage.counted();
+        usage.encryptions.store(encryptions, Ordering::Release);
+        *lock::lock(&usage.kept) = kept.clone();
     }
 }

@@ -276,8 +276,8 @@ impl Records {
     ///
     /// # Errors
     /// As [`Records::get`], of the first record that fails; records before it have been passed on.
-    pub fn for_each<T: Decode<()> + Send>(&self, tree: Tree, each: impl FnMut(Vec<u8>, T)) -> Result<()> {
-        self.for_each_under(tree, b"", each)
+    pub fn for_each<T: Decode<()> + Send>(&self, tree: Tree, mut each: impl FnMut(Vec<u8>, T)) -> Result<()> {
+        self.for_each_made(tree, b"", |key, value| (key, value), |(key, value)| each(key, value))
     }
 
     /// As [`Records::for_each`], of the keys that start with `prefix`.
@@ -290,6 +290,22 @@ impl Records {
         prefix: &[u8],
         mut each: impl FnMut(Vec<u8>, T),
     ) -> Result<()> {
+        self.for_each_made(tree, prefix, |key, value| (key, value), |(key, value)| each(key, value))
+    }
+
+    /// As [`Records::for_each_under`], with what `make` makes of each key and value. All processors make at once, in no
+    /// order, of a page or of more before `each` has the first.
+    ///
+    /// # Errors
+    /// As [`Records::for_each`]; records behind the one that fails may have been made something of.
+    pub fn for_each_made<T: Decode<()>, M: Send>(
+        &self,
+        tree: Tree,
+        prefix: &[u8],
+        make: impl Fn(Vec<u8>, T) -> M + Sync,
+        mut each: impl FnMut(M),
+    ) -> Result<()> {
+        let made = |decoded: Decoded<T>| Ok(decoded?.map(|(key, value)| make(key, value)));
         let opened = match prefix {
             b"" => self.opened.lock().unwrap_or_else(PoisonError::into_inner).remove(&tree),
             _ => None,
@@ -298,10 +314,9 @@ impl Records {
             let mut opened = opened.into_iter().peekable();
             while opened.peek().is_some() {
                 let lot = opened.by_ref().take(LOT).collect();
-                for decoded in in_parallel(lot, |record| self.decode_opened(record)) {
-                    if let Some((key, value)) = decoded? {
-                        each(key, value);
-                    }
+                for made in in_parallel(lot, |record| made(self.decode_opened(record))) {
+                    let made: Result<Option<M>> = made;
+                    made?.into_iter().for_each(&mut each);
                 }
             }
             return Ok(());
@@ -315,12 +330,9 @@ impl Records {
                 let value = decode(&place, &plaintext)?;
                 Ok(Some((place.key, value)))
             };
-            for decoded in in_parallel(page.records, decode_one) {
-                let decoded: Decoded<T> = decoded;
+            for made in in_parallel(page.records, |record| made(decode_one(record))) {
                 // Absent: removed while the page was read.
-                if let Some((key, value)) = decoded? {
-                    each(key, value);
-                }
+                made?.into_iter().for_each(&mut each);
             }
             match page.next {
                 Some(place) => after = Some(place),
@@ -331,10 +343,11 @@ impl Records {
 
     /// The key and value of a record that was opened before.
     fn decode_opened<T: Decode<()>>(&self, record: Opened) -> Decoded<T> {
-        let Opened { place, schema, plaintext } = record;
-        let value = match plaintext.split_first() {
-            Some((&WHOLE, value)) => {
-                let value = upgraded(&place, schema, Zeroizing::new(value.to_vec()))?;
+        let Opened { place, schema, mut plaintext } = record;
+        let value = match plaintext.first() {
+            Some(&WHOLE) => {
+                plaintext.drain(..1);
+                let value = upgraded(&place, schema, plaintext)?;
                 decode(&place, &value)?
             }
             // The rest of it is elsewhere.
