@@ -4,6 +4,7 @@
 //! flags and numbers. [`Attributes::compact`] keeps these once for all objects that agree in all of them; what is left to
 //! each is its bytes (label, id, check value). Cloning attributes is cheap.
 
+use std::cell::RefCell;
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, OnceLock};
 
@@ -196,8 +197,23 @@ fn is_shared(attribute: &Attribute) -> bool {
     }
 }
 
+thread_local! {
+    /// The combination that this thread met last. Next to it there is mostly one that is the same, and no lock is needed
+    /// to see that.
+    static LAST: RefCell<Arc<[Attribute]>> = RefCell::default();
+}
+
 /// The one copy of a combination of attributes.
 fn share(attributes: Vec<Attribute>) -> Arc<[Attribute]> {
+    LAST.with_borrow_mut(|last| {
+        if **last != *attributes {
+            *last = share_with_all(attributes);
+        }
+        last.clone()
+    })
+}
+
+fn share_with_all(attributes: Vec<Attribute>) -> Arc<[Attribute]> {
     static SHARED: OnceLock<Mutex<HashSet<Arc<[Attribute]>>>> = OnceLock::new();
     /// So many combinations are kept before those that nobody has any more are looked for.
     const MANY: usize = 1024;

@@ -1,11 +1,13 @@
 //! The store into the catalog, at start.
 
+use super::objects::version_objects;
 use super::record::{Counters, CryptoKey, ImportJob, KeyRing, PlainObject, RingName, Uid, Version};
 use super::state::VersionState;
 use super::usage::StoredUsage;
 use crate::catalog::KeyCell;
 use crate::daemon::Daemon;
 use crate::error::{Error, Result};
+use crate::object::Object;
 use crate::store::Tree;
 use crate::token::Token;
 use std::collections::HashMap;
@@ -14,6 +16,14 @@ use tracing::debug;
 
 /// Place of the [`Counters`] in the store.
 pub(super) const COUNTERS: &[u8] = b"counters";
+
+/// What becomes of a version.
+enum Shown {
+    /// These objects of a token show it.
+    On(Arc<Token>, Vec<Arc<Object>>),
+    /// What it belongs to is missing.
+    Orphan(String),
+}
 
 impl Daemon {
     /// Reads every record. A record whose ring or key is missing means that the store cannot be trusted.
@@ -47,7 +57,8 @@ impl Daemon {
         let show = |_, version: Version| self.load_version(version, &usage);
         let mut result = Ok(());
         self.records.for_each_made(Tree::Version, b"", show, |shown| match shown {
-            Ok(missing) => orphans.extend(missing),
+            Ok(Shown::On(token, objects)) => objects.into_iter().for_each(|object| token.insert(object)),
+            Ok(Shown::Orphan(missing)) => orphans.push(missing),
             Err(error) => result = Err(error),
         })?;
         result?;
@@ -72,10 +83,10 @@ impl Daemon {
         }
     }
 
-    /// Puts a version where it belongs, and shows its objects. Gives what is missing that it belongs to.
-    fn load_version(&self, version: Version, usage: &StoredUsage) -> Result<Option<String>> {
+    /// Gives a version to its key, and makes the objects that show it.
+    fn load_version(&self, version: Version, usage: &StoredUsage) -> Result<Shown> {
         let Some(key) = self.catalog.key(&version.key) else {
-            return Ok(Some(format!("the key of a version {}", version.number)));
+            return Ok(Shown::Orphan(format!("the key of a version {}", version.number)));
         };
         let cell = key.insert(version);
         usage.restore(&cell);
@@ -85,8 +96,8 @@ impl Daemon {
             self.catalog.schedule(&cell);
         }
         match self.catalog.token_of(&cell.ring) {
-            Some(token) => self.show_version(&token, &cell).map(|()| None),
-            None => Ok(Some(format!("the ring of version {}", cell.name))),
+            Some(token) => Ok(Shown::On(token, version_objects(&cell)?)),
+            None => Ok(Shown::Orphan(format!("the ring of version {}", cell.name))),
         }
     }
 }

@@ -36,6 +36,22 @@ pub struct Pkcs11Key<'a> {
     pub generated: bool,
 }
 
+/// The objects that show a version, which are none of what is not there to be used.
+///
+/// # Errors
+/// `TemplateIncomplete` for an object without a class.
+pub(super) fn version_objects(cell: &Arc<VersionCell>) -> Result<Vec<Arc<Object>>> {
+    let record = cell.record();
+    if !matches!(record.state, VersionState::Enabled | VersionState::Disabled) {
+        return Ok(Vec::new());
+    }
+    let shown = record.objects.iter().filter(|object| !object.hidden);
+    let object = |stored: &StoredObject| {
+        Object::new(stored.handle, Home::Version(cell.clone()), stored.attributes.clone(), None).map(Arc::new)
+    };
+    shown.map(object).collect()
+}
+
 impl Daemon {
     /// Makes a key with version 1 from objects with `CKA_TOKEN` true. Gives the objects in the order they came.
     ///
@@ -260,15 +276,7 @@ impl Daemon {
     /// Makes the objects that show a version, and puts them in the token's index. Hidden ones stay away, and so
     /// do all of a version that has no material.
     pub(crate) fn show_version(&self, token: &Token, cell: &Arc<VersionCell>) -> Result<()> {
-        let record = cell.record();
-        if !matches!(record.state, VersionState::Enabled | VersionState::Disabled) {
-            return Ok(());
-        }
-        for stored in record.objects.iter().filter(|object| !object.hidden) {
-            let home = Home::Version(cell.clone());
-            let object = Object::new(stored.handle, home, stored.attributes.clone(), None)?;
-            token.insert(Arc::new(object));
-        }
+        version_objects(cell)?.into_iter().for_each(|object| token.insert(object));
         Ok(())
     }
 

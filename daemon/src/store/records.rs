@@ -5,11 +5,11 @@
 //! chunks are in [`Tree::Chunk`] under tree number, key and index (u32, big endian), each the id and its
 //! part. The id tells the chunks of one writing from those of another.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, mpsc};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 
@@ -35,8 +35,9 @@ const ID_BYTES: usize = 16;
 /// Most value bytes in one record: what an engine takes less the seal and the longest framing.
 const PART_BYTES: usize = MAX_RECORD_BYTES - SEAL_BYTES - (1 + 4 + ID_BYTES);
 
-/// How many opened records are decoded together.
-const LOT: usize = 8192;
+/// How many opened records are decoded together, and how many such lots wait for who wants them.
+const LOT: usize = 2048;
+const LOTS_AHEAD: usize = 2;
 
 /// How often a read or a commit starts again because others change the same record meanwhile.
 const ATTEMPTS: usize = 16;
@@ -311,15 +312,14 @@ impl Records {
             _ => None,
         };
         if let Some(opened) = opened {
-            let mut opened = opened.into_iter().peekable();
-            while opened.peek().is_some() {
-                let lot = opened.by_ref().take(LOT).collect();
-                for made in in_parallel(lot, |record| made(self.decode_opened(record))) {
-                    let made: Result<Option<M>> = made;
+            return in_lots(
+                opened,
+                |record| made(self.decode_opened(record)),
+                |made: Result<Option<M>>| {
                     made?.into_iter().for_each(&mut each);
-                }
-            }
-            return Ok(());
+                    Ok(())
+                },
+            );
         }
         let prefix = RecordKey::new(tree, prefix);
         let mut after = None;
@@ -578,6 +578,45 @@ impl Records {
     fn unseal(&self, place: &RecordKey, sealed: &[u8]) -> Result<(u8, Plaintext)> {
         self.sealer.open_any(place, sealed)
     }
+}
+
+/// Calls `each` with what `work` makes of the items, in their order. All processors work, a few lots ahead of it.
+fn in_lots<I: Send, O: Send>(
+    items: Vec<I>,
+    work: impl Fn(I) -> O + Sync,
+    mut each: impl FnMut(O) -> Result<()>,
+) -> Result<()> {
+    let lots = Mutex::new((0.., items.into_iter()));
+    let (send, receive) = mpsc::sync_channel(LOTS_AHEAD);
+    let threads = thread::available_parallelism().map_or(1, usize::from).min(8);
+    thread::scope(|scope| {
+        for send in vec![send; threads] {
+            let (lots, work) = (&lots, &work);
+            scope.spawn(move || {
+                loop {
+                    let mut lots = lots.lock().unwrap_or_else(PoisonError::into_inner);
+                    let (Some(number), lot) = (lots.0.next(), lots.1.by_ref().take(LOT).collect::<Vec<_>>())
+                    else {
+                        return;
+                    };
+                    drop(lots);
+                    // Nobody receives any more after an error.
+                    if lot.is_empty() || send.send((number, lot.into_iter().map(work).collect())).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+        let (mut early, mut next) = (BTreeMap::new(), 0u64);
+        for (number, lot) in receive {
+            let _: Option<Vec<O>> = early.insert(number, lot);
+            while let Some(lot) = early.remove(&next) {
+                next += 1;
+                lot.into_iter().try_for_each(&mut each)?;
+            }
+        }
+        Ok(())
+    })
 }
 
 /// What `work` makes of the items, in their order, by all processors.
