@@ -65,9 +65,11 @@ impl Attributes {
             true => Arc::unwrap_or_clone(self.own),
             false => self.to_template(),
         };
-        let (shared, mut own): (Vec<_>, Vec<_>) = all.into_iter().partition(is_shared);
-        own.shrink_to_fit();
-        Self { shared: share(shared), own: Arc::new(own) }
+        let shared = share(all.iter().filter(|attribute| is_shared(attribute)));
+        // Of the right length at once: there may be very many.
+        let mut own = Vec::with_capacity(all.len() - shared.len());
+        own.extend(all.into_iter().filter(|attribute| !is_shared(attribute)));
+        Self { shared, own: Arc::new(own) }
     }
 
     /// True when the attribute is `CK_TRUE`; absent is false.
@@ -204,10 +206,10 @@ thread_local! {
 }
 
 /// The one copy of a combination of attributes.
-fn share(attributes: Vec<Attribute>) -> Arc<[Attribute]> {
+fn share<'a>(attributes: impl Iterator<Item = &'a Attribute> + Clone) -> Arc<[Attribute]> {
     LAST.with_borrow_mut(|last| {
-        if **last != *attributes {
-            *last = share_with_all(attributes);
+        if !last.iter().eq(attributes.clone()) {
+            *last = share_with_all(attributes.cloned().collect());
         }
         last.clone()
     })

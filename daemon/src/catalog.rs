@@ -68,7 +68,7 @@ pub struct KeyCell {
     /// Names the key.
     pub uid: Uid,
     /// Full resource name.
-    pub name: String,
+    pub name: Arc<str>,
     record: RwLock<Arc<CryptoKey>>,
     /// By number: a list, since nearly all keys have few.
     versions: RwLock<Vec<Arc<VersionCell>>>,
@@ -84,8 +84,8 @@ pub struct VersionCell {
     pub ring: Uid,
     /// From 1.
     pub number: u32,
-    /// Full resource name.
-    pub name: String,
+    /// Full resource name of its key.
+    key_name: Arc<str>,
     /// Its key was made by the key service, and not by a PKCS#11 application.
     pub made_by_key_service: bool,
     /// PKCS#11 mechanisms may use it in every ring. Keys of the key service that encrypt do so in its own format
@@ -101,7 +101,7 @@ impl KeyCell {
     pub fn new(ring: &RingName, record: CryptoKey) -> KeyCell {
         KeyCell {
             uid: record.uid,
-            name: format!("{ring}/cryptoKeys/{}", record.id),
+            name: format!("{ring}/cryptoKeys/{}", record.id).into(),
             record: RwLock::new(Arc::new(record)),
             versions: RwLock::default(),
         }
@@ -132,11 +132,7 @@ impl KeyCell {
 
     /// Full resource name of a version.
     pub fn version_name(&self, number: u32) -> String {
-        let (part, number) = ("/cryptoKeyVersions/", number.to_string());
-        // Of the right length at once: there may be very many.
-        let mut name = String::with_capacity(self.name.len() + part.len() + number.len());
-        name.extend([&self.name, part, &number]);
-        name
+        version_name(&self.name, number)
     }
 
     /// Adds a version.
@@ -147,7 +143,7 @@ impl KeyCell {
             key: version.key,
             ring: key.ring,
             number: version.number,
-            name: self.version_name(version.number),
+            key_name: self.name.clone(),
             made_by_key_service: !key.made_by_pkcs11,
             raw_use: key.made_by_pkcs11 || key.purpose != Purpose::EncryptDecrypt,
             usage: Usage::default(),
@@ -168,7 +164,16 @@ impl KeyCell {
     }
 }
 
+fn version_name(key: &str, number: u32) -> String {
+    format!("{key}/cryptoKeyVersions/{number}")
+}
+
 impl VersionCell {
+    /// Full resource name. There may be very many versions, so it is made when somebody asks.
+    pub fn name(&self) -> String {
+        version_name(&self.key_name, self.number)
+    }
+
     /// The version as it was last written.
     pub fn record(&self) -> Arc<Version> {
         lock::read(&self.record).clone()
@@ -346,7 +351,7 @@ impl Catalog {
     /// Notes that a version is scheduled for destruction.
     pub fn schedule(&self, cell: &Arc<VersionCell>) {
         let mut state = lock::write(&self.state);
-        state.scheduled_names.insert(cell.name.clone(), cell.uid);
+        state.scheduled_names.insert(cell.name(), cell.uid);
         let handles: Vec<u64> = cell.record().objects.iter().map(|object| object.handle).collect();
         for handle in &handles {
             state.scheduled_handles.insert(*handle, cell.uid);
@@ -357,7 +362,7 @@ impl Catalog {
     /// Notes that a version is no longer scheduled for destruction.
     pub fn unschedule(&self, cell: &VersionCell) {
         let mut state = lock::write(&self.state);
-        state.scheduled_names.remove(&cell.name);
+        state.scheduled_names.remove(&cell.name());
         for handle in state.scheduled.remove(&cell.uid).map(|scheduled| scheduled.handles).unwrap_or_default()
         {
             state.scheduled_handles.remove(&handle);

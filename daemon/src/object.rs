@@ -209,15 +209,12 @@ impl Object {
         match (self.state(now), &self.home) {
             (VersionState::Enabled, _) => Ok(()),
             (VersionState::Disabled, Home::Version(cell) | Home::Session { origin: Some(cell), .. }) => {
-                Err(Error::VersionNotEnabled {
-                    version: cell.name.clone(),
-                    state: VersionState::Disabled.name(),
-                })
+                Err(Error::VersionNotEnabled { version: cell.name(), state: VersionState::Disabled.name() })
             }
             (
                 VersionState::DestroyScheduled,
                 Home::Version(cell) | Home::Session { origin: Some(cell), .. },
-            ) => Err(Error::VersionScheduled { version: cell.name.clone() }),
+            ) => Err(Error::VersionScheduled { version: cell.name() }),
             _ => Err(Error::KeyHandleInvalid),
         }
     }

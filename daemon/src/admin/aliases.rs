@@ -102,7 +102,7 @@ fn document(project: &str, location: &str, id: &str, key: &KeyCell) -> Value {
     json::object([
         ("name", json!(alias_name(project, location, id))),
         ("alias", json!(id)),
-        ("key", json!(key.name)),
+        ("key", json!(&*key.name)),
         ("createTime", json::time(alias.map(|alias| alias.create_time))),
         ("updateTime", json::time(alias.map(|alias| alias.update_time))),
     ])

@@ -23,7 +23,7 @@ struct Document(Map<String, Value>);
 impl Document {
     fn of(version: &VersionCell) -> Document {
         let mut document = Document(Map::new());
-        document.set("name", json!(version.name));
+        document.set("name", json!(version.name()));
         document
     }
 
@@ -165,7 +165,7 @@ pub fn reencrypt(call: &Call<'_>) -> Result<Value> {
         call.aad("destination-additional-authenticated-data-file", "destination-context")?;
     call.authorise_ciphertext("Decrypt", text)?;
     let (source, plaintext) = call.daemon.decrypt(None, text, &old_aad, &call.caller())?;
-    let missing = || Error::Internal { detail: format!("{} has no key", source.name) };
+    let missing = || Error::Internal { detail: format!("{} has no key", source.name()) };
     let source_key = call.daemon.catalog.key(&source.key).ok_or_else(missing)?;
     let destination = match call.args.text("destination-key") {
         Some(name) => call.find_key_for("Encrypt", "destination-keyring", name)?.1,
@@ -182,7 +182,7 @@ pub fn reencrypt(call: &Call<'_>) -> Result<Value> {
         false => call.daemon.encrypt(&destination, None, &plaintext, &new_aad, &call.caller())?,
     };
     let mut document = Document::of(&version).bytes("ciphertext", &output);
-    document.set("sourceName", json!(source.name));
+    document.set("sourceName", json!(source.name()));
     document.set("reEncrypted", json!(!is_current));
     Ok(document.verified(&[
         ("Ciphertext", checked),

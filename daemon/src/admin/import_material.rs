@@ -19,7 +19,7 @@ pub fn parameters(call: &Call<'_>) -> Result<Value> {
     let job = call.daemon.parameters_for_import(&token, &key, method, call.now)?;
     let public_key = job.public_key.as_deref().map(json::pem).transpose()?;
     Ok(json!({
-        "name": key.name,
+        "name": &*key.name,
         "importToken": HexUid::from(&job.uid).0,
         "wrappingAlgorithm": method.name(),
         "wrappingKeySpec": method.key_spec(),

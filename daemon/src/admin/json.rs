@@ -75,7 +75,7 @@ pub fn key(cell: &KeyCell, now: Time) -> Value {
     let key = cell.record();
     let primary = key.primary.and_then(|number| cell.version(number));
     object([
-        ("name", json!(cell.name)),
+        ("name", json!(&*cell.name)),
         ("purpose", json!(key.purpose.name())),
         ("versionTemplate", template(key.algorithm, key.protection_level)),
         ("keyState", json!(key_state(cell, now))),
@@ -166,7 +166,7 @@ pub fn version(key: &KeyCell, cell: &VersionCell, now: Time) -> Value {
     let (record, state) = (cell.record(), cell.state(now));
     let only_in = |wanted: VersionState, value: Value| if state == wanted { value } else { Value::Null };
     let mut document = object([
-        ("name", json!(cell.name)),
+        ("name", json!(cell.name())),
         ("state", json!(state.name())),
         ("protectionLevel", json!(key.record().protection_level.name())),
         ("algorithm", json!(record.algorithm.name())),
@@ -259,7 +259,7 @@ pub fn public_key(key: &KeyCell, cell: &VersionCell, der: &[u8], format: &str) -
         _ => ("PEM", "pem", pem(der)?),
     };
     Ok(object([
-        ("name", json!(cell.name)),
+        ("name", json!(cell.name())),
         ("algorithm", json!(cell.record().algorithm.name())),
         ("protectionLevel", json!(key.record().protection_level.name())),
         ("publicKeyFormat", json!(format)),
@@ -270,7 +270,7 @@ pub fn public_key(key: &KeyCell, cell: &VersionCell, der: &[u8], format: &str) -
 /// The public key of an X-Wing version.
 pub fn raw_public_key(key: &KeyCell, cell: &VersionCell, raw: &[u8]) -> Value {
     object([
-        ("name", json!(cell.name)),
+        ("name", json!(cell.name())),
         ("algorithm", json!(cell.record().algorithm.name())),
         ("protectionLevel", json!(key.record().protection_level.name())),
         ("publicKeyFormat", json!("XWING_RAW_BYTES")),

@@ -217,7 +217,7 @@ fn rotation(key: &KeyCell) -> Value {
     let record = key.record();
     let care = &record.care;
     let mut document = json::object([
-        ("name", json!(key.name)),
+        ("name", json!(&*key.name)),
         ("rotationPeriod", care.rotation_period_millis.map_or(Value::Null, json::duration)),
         ("nextRotationTime", json::time(care.next_rotation_time)),
         ("lastRotationTime", json::time(care.last_rotation_time)),
@@ -259,7 +259,7 @@ fn whole(call: &Call<'_>, transition: Transition) -> Result<Value> {
         let due = changed.iter().filter_map(|version| version.record().destroy_time).max();
         let versions = changed
             .iter()
-            .map(|version| json!({"name": version.name, "state": version.state(call.now).name()}));
+            .map(|version| json!({"name": version.name(), "state": version.state(call.now).name()}));
         Ok(json!({
             "state": json::key_state(key, call.now),
             "destroyTime": json::time(due),
@@ -337,7 +337,7 @@ pub fn tags_list(call: &Call<'_>) -> Result<Value> {
         let key = call.find_key(name)?.1;
         let tags: serde_json::Map<_, _> =
             key.record().care.tags.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
-        Ok(json!({"name": key.name, "tags": tags}))
+        Ok(json!({"name": &*key.name, "tags": tags}))
     });
     let mut tags = tags.collect::<Result<Vec<Value>>>()?;
     Ok(if tags.len() == 1 { tags.remove(0) } else { Value::Array(tags) })
@@ -391,7 +391,7 @@ pub fn usage(call: &Call<'_>) -> Result<Value> {
         json!({"operation": used, "day": date.get(..10), "count": count})
     });
     Ok(json::object([
-        ("name", json!(key.name)),
+        ("name", json!(&*key.name)),
         ("lastUseTime", json::time(last.map(|(time, ..)| time))),
         ("lastUsePrincipal", json!(last.map(|(_, uid, _)| crate::audit::user_name(uid)))),
         ("lastUseOperation", json!(last.map(|(.., used)| used))),
@@ -421,7 +421,7 @@ pub fn preflight(call: &Call<'_>) -> Result<Value> {
         let living =
             states.filter(|state| matches!(state, VersionState::Enabled | VersionState::Disabled)).count();
         Ok(json::object([
-            ("name", json!(key.name)),
+            ("name", json!(&*key.name)),
             ("state", json!(json::key_state(&key, call.now))),
             ("purpose", json!(record.purpose.name())),
             ("primary", json!(record.primary.map(|number| key.version_name(number)))),
@@ -457,7 +457,7 @@ fn each(call: &Call<'_>, act: impl Fn(&KeyCell) -> Result<Value>) -> Result<Valu
     check_one_etag(call, "names")?;
     let items = call.args.list("names").iter().map(|text| {
         let found = call.find_key(text);
-        let name = found.as_ref().map_or_else(|_| text.clone(), |(_, key)| key.name.clone());
+        let name = found.as_ref().map_or_else(|_| text.clone(), |(_, key)| key.name.to_string());
         json::batch_item(&name, &found.and_then(|(_, key)| act(&key)))
     });
     Ok(items.collect())

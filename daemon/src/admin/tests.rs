@@ -230,7 +230,7 @@ fn public_keys_come_as_pem_or_der_while_enabled() {
     let cell = daemon.catalog.keys(&daemon.catalog.tokens()[0].uid)[0].version(1).unwrap();
     daemon.transition(&cell, Transition::Disable, Time::now()).unwrap();
     let error = say(&daemon, "keys versions get-public-key", &one).unwrap_err();
-    assert_eq!(error.to_string(), format!("{} is not enabled, current state is: DISABLED.", cell.name));
+    assert_eq!(error.to_string(), format!("{} is not enabled, current state is: DISABLED.", cell.name()));
     let symmetric = with_key("raw-encryption", "aes-256-gcm");
     assert_eq!(code(say(&symmetric, "keys versions get-public-key", &one)), Code::FailedPrecondition);
 }

@@ -88,7 +88,7 @@ pub fn preflight(call: &Call<'_>) -> Result<Value> {
     let usage = version.usage.shown();
     let bindings: Vec<Value> = record.care.bindings.iter().map(json::binding).collect();
     Ok(json::object([
-        ("name", json!(version.name)),
+        ("name", json!(version.name())),
         ("state", json!(version.state(call.now).name())),
         ("primary", json!(record.primary == Some(version.number))),
         ("lastUseTime", json::time(usage.last.map(|(time, ..)| time))),
@@ -154,18 +154,18 @@ pub fn get_public_key(call: &Call<'_>) -> Result<Value> {
     let version = names::version(&key, call.args.required("version")?)?;
     let record = version.record();
     let state = version.state(call.now);
-    let has_none = || Error::FailedPrecondition { message: format!("{} has no public key", version.name) };
+    let has_none = || Error::FailedPrecondition { message: format!("{} has no public key", version.name()) };
     let is_symmetric = record.objects.iter().any(|object| object.class == ObjectClass::SECRET_KEY);
     if is_symmetric {
         return Err(has_none());
     }
     if state != VersionState::Enabled {
-        return Err(Error::VersionNotEnabled { version: version.name.clone(), state: state.name() });
+        return Err(Error::VersionNotEnabled { version: version.name(), state: state.name() });
     }
     let format = call.args.text("public-key-format");
     if let Some(raw) = call.daemon.xwing_public_key(&version)? {
         if format != Some(XWING_RAW) {
-            let message = format!("{} needs the public-key-format {XWING_RAW}", version.name);
+            let message = format!("{} needs the public-key-format {XWING_RAW}", version.name());
             return Err(Error::InvalidArgument { message });
         }
         return Ok(json::raw_public_key(&key, &version, &raw));
@@ -175,7 +175,7 @@ pub fn get_public_key(call: &Call<'_>) -> Result<Value> {
     }
     let is_post_quantum = matches!(record.algorithm.shape(), KeyShape::Set(..));
     if is_post_quantum && format.is_none() {
-        let message = format!("{} needs a public-key-format: pem, der or nist-pqc", version.name);
+        let message = format!("{} needs a public-key-format: pem, der or nist-pqc", version.name());
         return Err(Error::InvalidArgument { message });
     }
     if !is_post_quantum && format == Some("nist-pqc") {

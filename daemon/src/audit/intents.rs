@@ -46,14 +46,14 @@ impl Daemon {
                 continue;
             }
             for key in self.catalog.keys(&token.uid) {
-                if name == key.name {
+                if *name == *key.name {
                     let states = key
                         .versions()
                         .into_iter()
                         .map(|version| (version.number.to_string(), json!(version.state(now).name())));
                     return json!({"exists": true, "versions": Value::Object(states.collect())});
                 }
-                let version = key.versions().into_iter().find(|version| version.name == name);
+                let version = key.versions().into_iter().find(|version| version.name() == name);
                 if let Some(version) = version {
                     return json!({"exists": true, "state": version.state(now).name()});
                 }

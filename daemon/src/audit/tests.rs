@@ -374,7 +374,7 @@ fn uses_that_are_alike_become_one_record_and_the_rule_decides() {
         if rule == UseRule::Batched {
             assert_eq!(good[0]["request"]["count"], 100);
             assert_eq!(good[0]["request"]["mechanism"], "CKM_SHA256_HMAC");
-            assert_eq!(good[0]["resourceName"], json!(version.name));
+            assert_eq!(good[0]["resourceName"], json!(version.name()));
             assert_eq!(good[0]["role"], "token-user:Batched");
             assert_eq!((&good[0]["session"], &bad[0]["request"]["count"]), (&json!(7), &json!(7)));
         }

@@ -239,7 +239,7 @@ impl Audit {
 fn with_record<T>(note: &Note, put: impl FnOnce(&Record<'_>) -> T) -> T {
     let ring = note.token.as_ref().map(|token| token.ring().name.to_string()).unwrap_or_default();
     let name = match &note.version {
-        Some(version) => &version.name,
+        Some(version) => &version.name(),
         None if note.name.is_empty() => &ring,
         None => &note.name,
     };

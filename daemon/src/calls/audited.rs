@@ -244,7 +244,7 @@ impl Pending {
     fn about(self, object: Option<&Object>) -> Pending {
         let Some(object) = object else { return self };
         let named = match object.origin() {
-            Some(version) => Pending { resource: version.name.clone(), ..self },
+            Some(version) => Pending { resource: version.name(), ..self },
             None => self,
         };
         let is_token = object.is_token();
@@ -284,7 +284,7 @@ fn object(context: &Context<'_>, session: u64, handle: u64) -> Option<Arc<Object
 
 fn name(object: Option<&Object>) -> Value {
     match object.map(|object| object.origin()) {
-        Some(Some(version)) => json!(version.name),
+        Some(Some(version)) => json!(version.name()),
         Some(None) => json!("session"),
         None => Value::Null,
     }

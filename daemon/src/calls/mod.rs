@@ -345,7 +345,7 @@ impl Context<'_> {
     fn no_key(&self, session: &Session, handle: u64) -> Error {
         match self.daemon.catalog.scheduled_by_handle(handle) {
             Some(version) if version.ring == session.token.uid => {
-                Error::VersionScheduled { version: version.name.clone() }
+                Error::VersionScheduled { version: version.name() }
             }
             _ => Error::KeyHandleInvalid,
         }

@@ -216,19 +216,19 @@ impl Daemon {
         makes_new: bool,
     ) -> Result<Key> {
         if makes_new && key.record().care.archived {
-            return Err(Error::Archived { resource: key.name.clone() });
+            return Err(Error::Archived { resource: key.name.to_string() });
         }
         if let Some(token) = self.catalog.token_of(&version.ring) {
             self.check_project_open(&token.ring().name.project)?;
         }
         let state = version.state(caller.now);
         if state == VersionState::DestroyScheduled {
-            return Err(Error::VersionScheduled { version: version.name.clone() });
+            return Err(Error::VersionScheduled { version: version.name() });
         }
         if state != VersionState::Enabled {
-            return Err(Error::VersionNotEnabled { version: version.name.clone(), state: state.name() });
+            return Err(Error::VersionNotEnabled { version: version.name(), state: state.name() });
         }
-        let gone = || Error::VersionNotEnabled { version: version.name.clone(), state: "DESTROYED" };
+        let gone = || Error::VersionNotEnabled { version: version.name(), state: "DESTROYED" };
         let material = self.records.material(&version.uid)?.ok_or_else(gone)?;
         let shape = version.record().algorithm.shape();
         let class = match shape {

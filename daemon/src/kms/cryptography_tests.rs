@@ -69,7 +69,7 @@ fn states_gate_every_use() {
     assert_eq!(daemon.encrypt(&key, Some(&first), b"x", b"", &caller()).unwrap().0.number, 1);
     daemon.transition(&first, Transition::Disable, Time::now()).unwrap();
     let says = |state: &str| {
-        let expected = format!("{} is not enabled, current state is: {state}.", first.name);
+        let expected = format!("{} is not enabled, current state is: {state}.", first.name());
         for error in [
             daemon.decrypt(None, &text, b"", &caller()).err().unwrap(),
             daemon.encrypt(&key, Some(&first), b"x", b"", &caller()).err().unwrap(),

@@ -330,17 +330,15 @@ impl Daemon {
         material: std::result::Result<Key, FailureReason>,
         expire_material_time: Option<Time>,
     ) -> Result<Arc<VersionCell>> {
-        let refused = |reason: FailureReason| Error::ImportRefused {
-            version: cell.name.clone(),
-            reason: reason.name(),
-        };
+        let refused =
+            |reason: FailureReason| Error::ImportRefused { version: cell.name(), reason: reason.name() };
         let live = material.map_err(refused)?;
         let _writer = self.catalog.write();
         let now = Time::now();
         check_reimportable(&cell, now)?;
         let mut record = Version::clone(&cell.record());
         let mut change = Change::new();
-        let digest = self.material_digest(&mut change, &cell.name, record.algorithm, &live)?;
+        let digest = self.material_digest(&mut change, &cell.name(), record.algorithm, &live)?;
         if record.material_digest.is_some_and(|known| !openssl::memcmp::eq(&known, &digest)) {
             return Err(refused(FailureReason::MaterialMismatch));
         }
@@ -379,7 +377,7 @@ impl Daemon {
         })?;
         let record = cell.record();
         if record.algorithm != algorithm {
-            let (name, is) = (&cell.name, record.algorithm.name());
+            let (name, is) = (&cell.name(), record.algorithm.name());
             let message = format!("{name} has the algorithm {is}, and not {}", algorithm.name());
             return Err(Error::InvalidArgument { message });
         }
@@ -441,7 +439,7 @@ fn check_reimportable(cell: &VersionCell, now: Time) -> Result<()> {
 }
 
 fn not_eligible(cell: &VersionCell) -> Error {
-    let message = format!("{} cannot be imported again: nothing is known of its material", cell.name);
+    let message = format!("{} cannot be imported again: nothing is known of its material", cell.name());
     Error::FailedPrecondition { message }
 }
 

@@ -97,7 +97,7 @@ impl Daemon {
         }
         match self.catalog.token_of(&cell.ring) {
             Some(token) => Ok(Shown::On(token, version_objects(&cell)?)),
-            None => Ok(Shown::Orphan(format!("the ring of version {}", cell.name))),
+            None => Ok(Shown::Orphan(format!("the ring of version {}", cell.name()))),
         }
     }
 }

@@ -227,7 +227,7 @@ impl Daemon {
                 let service =
                     key.map(|key| key.record().managed_by.clone()).filter(|service| !service.is_empty());
                 if let Some(service) = service {
-                    return Err(Error::Managed { resource: cell.name.clone(), service });
+                    return Err(Error::Managed { resource: cell.name(), service });
                 }
                 self.check_may_destroy(cell, Time::now())?;
                 self.detach_public(token, cell)?;

@@ -14,7 +14,7 @@ impl VersionCell {
         let record = self.record();
         let key = || catalog.key(&self.key).map(|key| key.record());
         Some(match r#type {
-            A::KMS_NAME => text(&self.name),
+            A::KMS_NAME => text(&self.name()),
             A::KMS_VERSION => Value::Ulong(self.number.into()),
             A::KMS_STATE => text(self.state(now).name()),
             A::KMS_PRIMARY => Value::Bool(key()?.primary == Some(self.number)),

@@ -56,7 +56,7 @@ impl Daemon {
         let (key, _) = self.owners(cell)?;
         check_etag(how.etag, cell.record().etag)?;
         if ends(transition) {
-            check_managed(&cell.name, &key.record(), by)?;
+            check_managed(&cell.name(), &key.record(), by)?;
         }
         let mut change = Change::new();
         let Some(record) = self.plan(&key.record(), cell, transition, now, how, &mut change)? else {
@@ -163,7 +163,7 @@ impl Daemon {
                         match self.destroy_batch(std::slice::from_ref(cell), now) {
                             Ok(count) => destroyed += count,
                             Err(error) => {
-                                tracing::error!(version = cell.name, %error, "cannot destroy a version that is due");
+                                tracing::error!(version = cell.name(), %error, "cannot destroy a version that is due");
                                 failure.get_or_insert(error);
                             }
                         }
@@ -191,9 +191,10 @@ impl Daemon {
         if cells.is_empty() {
             return Ok(0);
         }
-        let records: Vec<_> = cells
+        let names: Vec<_> = cells.iter().map(|cell| cell.name()).collect();
+        let records: Vec<_> = names
             .iter()
-            .map(|cell| Record::new("DestroyKeyMaterial", &by, "timer").about("CryptoKeyVersion", &cell.name))
+            .map(|name| Record::new("DestroyKeyMaterial", &by, "timer").about("CryptoKeyVersion", name))
             .collect();
         let intents = self.audit.begin_all(&records)?;
         let outcome = self.records.commit(change).map_err(Error::from);
@@ -263,7 +264,7 @@ impl Daemon {
             for (cell, due, days_left) in told_now {
                 let details = json!({"destroyTime": due.rfc3339(), "daysLeft": days_left});
                 let by = Principal::Timer;
-                self.raise(Name::DestructionImminent, "CryptoKeyVersion", &cell.name, &by, details);
+                self.raise(Name::DestructionImminent, "CryptoKeyVersion", &cell.name(), &by, details);
                 told += 1;
             }
         }
@@ -289,9 +290,9 @@ impl Daemon {
         match transition {
             Transition::Enable | Transition::Disable => record.state = next,
             Transition::Destroy => {
-                check_destroyable(&cell.name, key, how.force_bound)?;
+                check_destroyable(&cell.name(), key, how.force_bound)?;
                 if self.settings.require_disable_before_destroy && state == VersionState::Enabled {
-                    let message = format!("{} is enabled: disable it before it is destroyed", cell.name);
+                    let message = format!("{} is enabled: disable it before it is destroyed", cell.name());
                     return Err(Error::FailedPrecondition { message });
                 }
                 let window = match how.window_millis {
@@ -382,9 +383,9 @@ impl Daemon {
             (Transition::Destroy, VersionState::Destroyed) => self.tell_destroyed(cell),
             (Transition::Destroy, _) => {
                 let details = json!({"destroyTime": record.destroy_time.map(Time::rfc3339)});
-                self.raise(Name::DestructionScheduled, kind, &cell.name, by, details);
+                self.raise(Name::DestructionScheduled, kind, &cell.name(), by, details);
             }
-            (Transition::Restore, _) => self.raise(Name::Restored, kind, &cell.name, by, json!({})),
+            (Transition::Restore, _) => self.raise(Name::Restored, kind, &cell.name(), by, json!({})),
             _ => {}
         }
     }
@@ -392,7 +393,7 @@ impl Daemon {
     pub(super) fn tell_destroyed(&self, cell: &VersionCell) {
         let time = cell.record().destroy_event_time.map(Time::rfc3339);
         let details = json!({"destroyEventTime": time});
-        self.raise(Name::Destroyed, "CryptoKeyVersion", &cell.name, &Principal::Timer, details);
+        self.raise(Name::Destroyed, "CryptoKeyVersion", &cell.name(), &Principal::Timer, details);
     }
 
     /// What happens every minute.

@@ -230,7 +230,7 @@ impl Daemon {
         })?;
         match outcome {
             Ok(version) => {
-                let details = json!({"version": version.name});
+                let details = json!({"version": version.name()});
                 self.raise(Name::Rotated, "CryptoKey", &key.name, &by, details);
             }
             Err(error) => {
@@ -464,7 +464,7 @@ fn set_primary(key: &KeyCell, record: &mut CryptoKey, number: u32, now: Time) ->
     let version = key.version(number).ok_or_else(missing)?;
     let state = version.state(now);
     if state != VersionState::Enabled {
-        return Err(Error::VersionNotEnabled { version: version.name.clone(), state: state.name() });
+        return Err(Error::VersionNotEnabled { version: version.name(), state: state.name() });
     }
     record.primary = Some(number);
     Ok(())
@@ -475,7 +475,7 @@ fn check_none_scheduled(key: &KeyCell, now: Time) -> Result<()> {
         key.versions().into_iter().find(|version| version.state(now) == VersionState::DestroyScheduled);
     match scheduled {
         Some(version) => Err(Error::WrongState {
-            resource: version.name.clone(),
+            resource: version.name(),
             field: super::versions::STATE_FIELD,
             state: VersionState::DestroyScheduled.name(),
         }),

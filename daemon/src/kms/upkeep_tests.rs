@@ -66,7 +66,7 @@ fn only_an_enabled_version_becomes_primary_and_a_disabled_one_stays() {
     assert_eq!(key.record().primary, Some(1));
     daemon.transition(&second, Transition::Disable, Time::now()).unwrap();
     let error = daemon.set_primary(&key, None, 2, Time::now()).unwrap_err();
-    assert_eq!(error.to_string(), format!("{} is not enabled, current state is: DISABLED.", second.name));
+    assert_eq!(error.to_string(), format!("{} is not enabled, current state is: DISABLED.", second.name()));
     daemon.transition(&second, Transition::Enable, Time::now()).unwrap();
     daemon.set_primary(&key, None, 2, Time::now()).unwrap();
     daemon.transition(&second, Transition::Destroy, Time::now()).unwrap();
@@ -326,13 +326,13 @@ fn a_use_of_a_scheduled_version_is_counted_always_and_told_once_a_minute() {
     let (_, key) = symmetric(&daemon);
     let cell = key.version(1).unwrap();
     let peer = |uid| Principal::Peer(crate::server::Peer { uid, gid: 0, pid: 1 });
-    daemon.scheduled_use(&cell.name, &peer(1), "Decrypt");
+    daemon.scheduled_use(&cell.name(), &peer(1), "Decrypt");
     assert_eq!(daemon.events.counts().1, 0, "it is not scheduled");
     daemon.transition(&cell, Transition::Destroy, Time::now()).unwrap();
     for _ in 0..5 {
-        daemon.scheduled_use(&cell.name, &peer(1), "Decrypt");
+        daemon.scheduled_use(&cell.name(), &peer(1), "Decrypt");
     }
-    daemon.scheduled_use(&cell.name, &peer(2), "Decrypt");
+    daemon.scheduled_use(&cell.name(), &peer(2), "Decrypt");
     let (counts, attempts) = daemon.events.counts();
     assert_eq!((counts["SCHEDULED_KEY_USE_ATTEMPT"], attempts), (2, 6));
 }

@@ -208,7 +208,7 @@ impl Daemon {
         };
         let key = self.catalog.key(&cell.key);
         if makes_new && key.as_ref().is_some_and(|key| key.record().care.archived) {
-            let resource = key.map(|key| key.name.clone()).unwrap_or_default();
+            let resource = key.map(|key| key.name.to_string()).unwrap_or_default();
             return Err(Error::Archived { resource });
         }
         self.note_use(cell, used, uid);

@@ -161,7 +161,7 @@ impl Daemon {
 
     /// Key and token of a version.
     pub(super) fn owners(&self, cell: &VersionCell) -> Result<(Arc<KeyCell>, Arc<Token>)> {
-        let missing = |what| Error::Internal { detail: format!("{} has no {what}", cell.name) };
+        let missing = |what| Error::Internal { detail: format!("{} has no {what}", cell.name()) };
         let key = self.catalog.key(&cell.key).ok_or_else(|| missing("key"))?;
         let token = self.catalog.token_of(&cell.ring).ok_or_else(|| missing("ring"))?;
         Ok((key, token))
@@ -219,7 +219,7 @@ pub(super) fn next_version(key: &mut CryptoKey, algorithm: Algorithm, now: Time)
 }
 
 pub(super) fn wrong_state(cell: &VersionCell, state: VersionState) -> Error {
-    Error::WrongState { resource: cell.name.clone(), field: STATE_FIELD, state: state.name() }
+    Error::WrongState { resource: cell.name(), field: STATE_FIELD, state: state.name() }
 }
 
 fn check_takes_generated(name: &str, key: &CryptoKey, make_primary: bool) -> Result<()> {

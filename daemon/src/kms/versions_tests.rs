@@ -211,7 +211,7 @@ fn a_version_is_disabled_enabled_scheduled_and_restored() {
     let restore = go(Transition::Restore).unwrap_err();
     assert_eq!(
         restore.to_string(),
-        format!("{} has value ENABLED in field crypto_key_version.state.", cell.name)
+        format!("{} has value ENABLED in field crypto_key_version.state.", cell.name())
     );
 
     let unique = |object: &Object| object.attributes().bytes(AttributeType::UNIQUE_ID).to_vec();

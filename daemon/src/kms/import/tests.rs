@@ -393,9 +393,9 @@ fn only_the_same_material_comes_back_into_a_destroyed_version() {
 
     let destroyed = cell.record();
     let error = again(&wrap(&job, &pkcs8(&ec(Nid::X9_62_PRIME256V1)))).err().unwrap();
-    assert_eq!(error, Error::ImportRefused { version: cell.name.clone(), reason: "MATERIAL_MISMATCH" });
+    assert_eq!(error, Error::ImportRefused { version: cell.name(), reason: "MATERIAL_MISMATCH" });
     let error = again(&wrap(&job, &[1; 32])).err().unwrap();
-    assert_eq!(error, Error::ImportRefused { version: cell.name.clone(), reason: "BAD_KEY_FORMAT" });
+    assert_eq!(error, Error::ImportRefused { version: cell.name(), reason: "BAD_KEY_FORMAT" });
     assert_eq!(cell.record().etag, destroyed.etag, "the version is as it was");
 
     // The same key in another encoding: without the optional public key.

@@ -101,7 +101,11 @@ fn thousands_of_changed_blobs_have_one_answer() {
             let changed = dice.change(&blob, method.row().modulus_bytes());
             let error = fixture.import(&key, &job, &changed, Some(1)).err();
             let error = error.unwrap_or_else(|| panic!("blob {number} was imported: {changed:02x?}"));
-            answers.insert((error.code().name(), error.reason(), error.to_string().replace(&cell.name, "")));
+            answers.insert((
+                error.code().name(),
+                error.reason(),
+                error.to_string().replace(&cell.name(), ""),
+            ));
         }
         assert_eq!((key.versions().len(), cell.record().etag), (1, 1));
         assert_eq!(fixture.daemon.records.material(&cell.uid).unwrap(), None);
