@@ -229,8 +229,8 @@ impl Daemon {
         versions
             .filter(|version| {
                 let record = version.record();
-                let destroyed = match effective_state(record.state, record.destroy_time, now) {
-                    VersionState::Destroyed => record.destroy_event_time.or(record.destroy_time),
+                let destroyed = match effective_state(record.state, record.fate.destroy_time, now) {
+                    VersionState::Destroyed => record.fate.destroy_event_time.or(record.fate.destroy_time),
                     _ => None,
                 };
                 record.create_time <= then && destroyed.is_some_and(|destroyed| destroyed > then)

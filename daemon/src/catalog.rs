@@ -188,7 +188,7 @@ impl VersionCell {
     /// The state that holds at `now`.
     pub fn state(&self, now: Time) -> VersionState {
         let record = lock::read(&self.record);
-        let state = effective_state(record.state, record.destroy_time, now);
+        let state = effective_state(record.state, record.fate.destroy_time, now);
         expired_state(state, record.expire_material_time, now)
     }
 }

@@ -186,7 +186,7 @@ impl Daemon {
             let details = json!({
                 "operation": operation,
                 "principal": by.name(),
-                "destroyTime": cell.record().destroy_time.map(Time::rfc3339),
+                "destroyTime": cell.record().fate.destroy_time.map(Time::rfc3339),
             });
             self.raise(Name::ScheduledKeyUseAttempt, "CryptoKeyVersion", name, by, details);
         }

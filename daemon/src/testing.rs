@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::kms::algorithm::{Algorithm, ProtectionLevel, Purpose};
 use crate::kms::clock::Reading;
 use crate::kms::keys::parse_duration;
-use crate::kms::record::{CryptoKey, Version};
+use crate::kms::record::{CryptoKey, Fate, Version};
 use crate::kms::rings::new_uid;
 use crate::kms::state::VersionState;
 use crate::kms::time::Time;
@@ -88,15 +88,8 @@ pub fn fill(daemon: &Daemon, token: &Token, prefix: &str, count: usize, due: Opt
                 algorithm: key.algorithm,
                 create_time: now,
                 generate_time: Some(now),
-                scheduled_at: due.map(|_| now),
-                destroy_time: due,
-                destroy_event_time: None,
-                import_job: None,
-                import_time: None,
-                import_failure_reason: None,
-                material_digest: None,
+                fate: Fate { scheduled_at: due.map(|_| now), destroy_time: due, ..Fate::default() }.into(),
                 expire_material_time: None,
-                notice_day: None,
                 objects: Vec::new(),
                 etag: 1,
             };

@@ -172,22 +172,22 @@ pub fn version(key: &KeyCell, cell: &VersionCell, now: Time) -> Value {
         ("algorithm", json!(record.algorithm.name())),
         ("createTime", time(Some(record.create_time))),
         ("generateTime", time(record.generate_time)),
-        ("destroyTime", only_in(VersionState::DestroyScheduled, time(record.destroy_time))),
-        ("destroyEventTime", only_in(VersionState::Destroyed, time(record.destroy_event_time))),
-        ("materialErasedTime", only_in(VersionState::Destroyed, time(record.destroy_event_time))),
-        ("importJob", json!(record.import_job)),
-        ("importTime", time(record.import_time)),
+        ("destroyTime", only_in(VersionState::DestroyScheduled, time(record.fate.destroy_time))),
+        ("destroyEventTime", only_in(VersionState::Destroyed, time(record.fate.destroy_event_time))),
+        ("materialErasedTime", only_in(VersionState::Destroyed, time(record.fate.destroy_event_time))),
+        ("importJob", json!(record.fate.import_job)),
+        ("importTime", time(record.fate.import_time)),
         ("expireMaterialTime", time(record.expire_material_time)),
         (
             "importFailureReason",
             only_in(
                 VersionState::ImportFailed,
-                json!(record.import_failure_reason.map(|reason| reason.name())),
+                json!(record.fate.import_failure_reason.map(|reason| reason.name())),
             ),
         ),
         ("etag", etag(record.etag)),
     ]);
-    let was_imported = record.import_job.is_some() || record.import_time.is_some();
+    let was_imported = record.fate.import_job.is_some() || record.fate.import_time.is_some();
     if let (true, Value::Object(fields)) = (was_imported, &mut document) {
         // Said even when it is false: whether material can come back matters before it is destroyed.
         fields.insert("reimportEligible".to_owned(), json!(reimport_eligible(&record, state)));

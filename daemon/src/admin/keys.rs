@@ -187,7 +187,7 @@ pub fn rotation_enable(call: &Call<'_>) -> Result<Value> {
     call.daemon.update_key(&key, call.args.etag(), update, call.now)?;
     let mut document = rotation(&key);
     let mut warnings = Vec::new();
-    if key.versions().iter().any(|version| version.record().import_time.is_some()) {
+    if key.versions().iter().any(|version| version.record().fate.import_time.is_some()) {
         warnings.push("a version that is generated here will take the place of the imported one as primary");
     }
     if !USUAL_ROTATION_MILLIS.contains(&period) {
@@ -223,7 +223,7 @@ fn rotation(key: &KeyCell) -> Value {
         ("lastRotationTime", json::time(care.last_rotation_time)),
     ]);
     document["enabled"] = json!(care.next_rotation_time.is_some());
-    let has_imported = key.versions().iter().any(|version| version.record().import_time.is_some());
+    let has_imported = key.versions().iter().any(|version| version.record().fate.import_time.is_some());
     if has_imported && care.next_rotation_time.is_some() {
         document["warning"] = json!(
             "the next rotation makes a generated version the primary one in place of imported material"
@@ -256,7 +256,7 @@ fn whole(call: &Call<'_>, transition: Transition) -> Result<Value> {
     let how = how(call)?;
     each(call, |key| {
         let changed = call.daemon.transition_key(key, transition, call.now, how, &call.principal())?;
-        let due = changed.iter().filter_map(|version| version.record().destroy_time).max();
+        let due = changed.iter().filter_map(|version| version.record().fate.destroy_time).max();
         let versions = changed
             .iter()
             .map(|version| json!({"name": version.name(), "state": version.state(call.now).name()}));

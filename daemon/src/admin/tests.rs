@@ -208,7 +208,7 @@ fn versions_go_through_their_states_one_by_one() {
     assert_eq!(code(say(&daemon, "keys versions describe", &with(("version", "3")))), Code::NotFound);
 
     let cell = daemon.catalog.keys(&daemon.catalog.tokens()[0].uid)[0].version(2).unwrap();
-    daemon.destroy_due(cell.record().destroy_time.unwrap()).unwrap();
+    daemon.destroy_due(cell.record().fate.destroy_time.unwrap()).unwrap();
     let destroyed = say(&daemon, "keys versions describe", &with(("version", "2"))).unwrap();
     assert_eq!(destroyed["state"], "DESTROYED");
     assert!(destroyed["destroyEventTime"].is_string() && destroyed.get("destroyTime").is_none());

@@ -99,7 +99,7 @@ pub fn preflight(call: &Call<'_>) -> Result<Value> {
         ("destroyTime", json::time(Some(destroy_time(call, record.destroy_scheduled_millis)?))),
         (
             "reimportable",
-            json!(record.care.protection.is_none() && version.record().material_digest.is_some()),
+            json!(record.care.protection.is_none() && version.record().fate.material_digest.is_some()),
         ),
         (
             "warning",

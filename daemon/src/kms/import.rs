@@ -274,20 +274,21 @@ impl Daemon {
         let mut change = Change::new();
         let used = self.use_job(token, job, algorithm, material.is_ok(), &mut change)?;
         let mut version = next_version(&mut record, algorithm, now)?;
-        version.import_job = Some(job_name(token, job));
+        version.fate.import_job = Some(job_name(token, job));
         match material {
             Ok(live) => {
                 let name = format!("{}/cryptoKeyVersions/{}", key.name, version.number);
                 version.state = VersionState::Enabled;
-                version.import_time = Some(now);
-                version.material_digest = Some(self.material_digest(&mut change, &name, algorithm, &live)?);
+                version.fate.import_time = Some(now);
+                version.fate.material_digest =
+                    Some(self.material_digest(&mut change, &name, algorithm, &live)?);
                 version.objects =
                     self.new_objects(&mut change, &record, &version, &live, Origin::Unwrap, now)?;
                 change.put_material(version.uid, &live.to_material()?);
             }
             Err(reason) => {
                 version.state = VersionState::ImportFailed;
-                version.import_failure_reason = Some(reason);
+                version.fate.import_failure_reason = Some(reason);
             }
         }
         change.put(Tree::CryptoKey, record.uid, &record)?;
@@ -339,19 +340,19 @@ impl Daemon {
         let mut record = Version::clone(&cell.record());
         let mut change = Change::new();
         let digest = self.material_digest(&mut change, &cell.name(), record.algorithm, &live)?;
-        if record.material_digest.is_some_and(|known| !openssl::memcmp::eq(&known, &digest)) {
+        if record.fate.material_digest.is_some_and(|known| !openssl::memcmp::eq(&known, &digest)) {
             return Err(refused(FailureReason::MaterialMismatch));
         }
         let used = self.use_job(token, job, record.algorithm, true, &mut change)?;
         record.state = VersionState::Enabled;
-        record.import_job = Some(job_name(token, job));
+        record.fate.import_job = Some(job_name(token, job));
         record.expire_material_time = expire_material_time;
-        record.import_time = Some(now);
-        record.import_failure_reason = None;
-        record.material_digest = Some(digest);
-        record.scheduled_at = None;
-        record.destroy_time = None;
-        record.destroy_event_time = None;
+        record.fate.import_time = Some(now);
+        record.fate.import_failure_reason = None;
+        record.fate.material_digest = Some(digest);
+        record.fate.scheduled_at = None;
+        record.fate.destroy_time = None;
+        record.fate.destroy_event_time = None;
         if record.objects.is_empty() {
             record.objects =
                 self.new_objects(&mut change, &key.record(), &record, &live, Origin::Unwrap, now)?;
@@ -383,7 +384,7 @@ impl Daemon {
         }
         check_reimportable(&cell, Time::now())?;
         // Without the key of the digests nobody can tell whether the material is the same.
-        if record.material_digest.is_some() && self.records.material(REIMPORT_KEY)?.is_none() {
+        if record.fate.material_digest.is_some() && self.records.material(REIMPORT_KEY)?.is_none() {
             return Err(not_eligible(&cell));
         }
         Ok(cell)
@@ -422,7 +423,7 @@ impl Daemon {
 /// True when the material of a version may be imported again.
 pub fn reimport_eligible(record: &Version, state: VersionState) -> bool {
     match state {
-        VersionState::Destroyed => record.material_digest.is_some(),
+        VersionState::Destroyed => record.fate.material_digest.is_some(),
         // It never held material.
         VersionState::ImportFailed => true,
         _ => false,

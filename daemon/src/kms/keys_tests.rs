@@ -76,7 +76,7 @@ fn a_new_key_has_its_first_version_and_survives_a_restart() {
     let daemon = store.daemon();
     let token = daemon.ring_for_test("r");
     let cell = daemon.create_key(&token, new_key("k", Algorithm::GoogleSymmetricEncryption)).unwrap();
-    assert_eq!(*cell.name, "projects/local/locations/global/keyRings/r/cryptoKeys/k");
+    assert_eq!(&*cell.name, "projects/local/locations/global/keyRings/r/cryptoKeys/k");
     let record = cell.record();
     assert_eq!((record.primary, record.next_version, record.etag), (Some(1), 2, 1));
     assert_eq!(record.destroy_scheduled_millis, daemon.settings.default_destroy_scheduled_duration);

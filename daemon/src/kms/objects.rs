@@ -8,7 +8,7 @@ use claviger_protocol::object::ObjectClass;
 
 use super::algorithm::{Algorithm, ProtectionLevel};
 use super::load::COUNTERS;
-use super::record::{CryptoKey, P11Destroy, PlainObject, StoredObject, Version};
+use super::record::{CryptoKey, Fate, P11Destroy, PlainObject, StoredObject, Version};
 use super::rings::new_uid;
 use super::state::{Transition, VersionState};
 use super::time::Time;
@@ -108,15 +108,9 @@ impl Daemon {
             algorithm,
             create_time: now,
             generate_time: new.generated.then_some(now),
-            scheduled_at: None,
-            destroy_time: None,
-            destroy_event_time: None,
-            import_job: None,
-            import_time: (!new.generated).then_some(now),
-            import_failure_reason: None,
-            material_digest,
+            fate: Fate { import_time: (!new.generated).then_some(now), material_digest, ..Fate::default() }
+                .into(),
             expire_material_time: None,
-            notice_day: None,
             objects,
             etag: 1,
         };

@@ -79,7 +79,7 @@ impl Daemon {
                 let mut record = Version::clone(&version.record());
                 let mut change = Change::new();
                 destroy(&mut record, &mut change, now);
-                record.destroy_event_time = Some(i64::try_from(*removed).map_or(now, Time).min(now));
+                record.fate.destroy_event_time = Some(i64::try_from(*removed).map_or(now, Time).min(now));
                 record.etag += 1;
                 change.put(Tree::Version, record.uid, &record)?;
                 self.records.commit(change)?;

@@ -238,6 +238,19 @@ pub struct Version {
     pub create_time: Time,
     /// When its material was generated here.
     pub generate_time: Option<Time>,
+    /// How it came in and how it goes.
+    pub fate: Seldom<Fate>,
+    /// The PKCS#11 objects that show this version: a secret key, or a private and a public key.
+    pub objects: Vec<StoredObject>,
+    /// Rises with every change.
+    pub etag: u64,
+    /// When imported material goes by itself; it may be imported again.
+    pub expire_material_time: Option<Time>,
+}
+
+/// How a version came in and how it goes: its import and its destruction. Most were made here and stay.
+#[derive(Debug, Clone, Default, PartialEq, Encode, Decode)]
+pub struct Fate {
     /// When its destruction was scheduled.
     pub scheduled_at: Option<Time>,
     /// When it will be destroyed; only in `DESTROY_SCHEDULED`.
@@ -254,12 +267,19 @@ pub struct Version {
     pub material_digest: Option<[u8; 32]>,
     /// The last day for which the coming destruction was announced, counted from 1970.
     pub notice_day: Option<i64>,
-    /// The PKCS#11 objects that show this version: a secret key, or a private and a public key.
-    pub objects: Vec<StoredObject>,
-    /// Rises with every change.
-    pub etag: u64,
-    /// When imported material goes by itself; it may be imported again.
-    pub expire_material_time: Option<Time>,
+}
+
+impl Nothing for Fate {
+    const NOTHING: &'static Fate = &Fate {
+        scheduled_at: None,
+        destroy_time: None,
+        destroy_event_time: None,
+        import_job: None,
+        import_time: None,
+        import_failure_reason: None,
+        material_digest: None,
+        notice_day: None,
+    };
 }
 
 /// A PKCS#11 token object: a view of a version, or an object of its own (certificate, data, lone public key).

@@ -21,10 +21,10 @@ impl VersionCell {
             A::KMS_ALGORITHM => text(record.algorithm.name()),
             A::KMS_PROTECTION_LEVEL => text(key()?.protection_level.name()),
             A::KMS_DESTROY_TIME => {
-                let time = record.destroy_time.or(record.expire_material_time);
+                let time = record.fate.destroy_time.or(record.expire_material_time);
                 text(&time.map(Time::rfc3339).unwrap_or_default())
             }
-            A::KMS_IMPORT_JOB => text(record.import_job.as_deref().unwrap_or_default()),
+            A::KMS_IMPORT_JOB => text(record.fate.import_job.as_deref().unwrap_or_default()),
             _ => return None,
         })
     }

@@ -136,7 +136,7 @@ impl Daemon {
         next_state(state, Transition::Destroy).ok_or_else(|| wrong_state(cell, state))?;
         check_destroyable(&key.name, &key.record(), false)?;
         let mut record = Version::clone(&cell.record());
-        record.scheduled_at = Some(now);
+        record.fate.scheduled_at = Some(now);
         let mut change = Change::new();
         destroy(&mut record, &mut change, now);
         self.put_version(change, cell, record)?;
@@ -231,10 +231,11 @@ impl Daemon {
         // When it is due and how many days are left, of a version that is to be told of today.
         let near = |cell: &VersionCell| {
             let record = cell.record();
-            let due = record.destroy_time.filter(|_| cell.state(now) == VersionState::DestroyScheduled)?;
+            let due =
+                record.fate.destroy_time.filter(|_| cell.state(now) == VersionState::DestroyScheduled)?;
             let days_left = (due.0 - now.0 + DAY - 1) / DAY;
             let is_near = days_left <= i64::from(self.settings.imminent_notice_days);
-            (is_near && record.notice_day != Some(now.day())).then_some((due, days_left))
+            (is_near && record.fate.notice_day != Some(now.day())).then_some((due, days_left))
         };
         let (mut told, mut failure) = (0, None);
         let all: Vec<_> = self.catalog.scheduled().into_iter().filter(|cell| near(cell).is_some()).collect();
@@ -244,7 +245,7 @@ impl Daemon {
             for cell in cells {
                 let Some((due, days_left)) = near(cell) else { continue };
                 let mut record = Version::clone(&cell.record());
-                record.notice_day = Some(now.day());
+                record.fate.notice_day = Some(now.day());
                 record.etag += 1;
                 change.put(Tree::Version, record.uid, &record)?;
                 planned.push((cell, record, due, days_left));
@@ -299,19 +300,19 @@ impl Daemon {
                     Some(window) => self.settings.check_window(window, key.import_only)?,
                     None => key.destroy_scheduled_millis,
                 };
-                record.scheduled_at = Some(now);
+                record.fate.scheduled_at = Some(now);
                 if window == 0 {
                     destroy(&mut record, change, now);
                 } else {
                     record.state = next;
-                    record.destroy_time = Some(now.plus_millis(window));
+                    record.fate.destroy_time = Some(now.plus_millis(window));
                 }
             }
             Transition::Restore => {
                 record.state = next;
-                record.scheduled_at = None;
-                record.destroy_time = None;
-                record.notice_day = None;
+                record.fate.scheduled_at = None;
+                record.fate.destroy_time = None;
+                record.fate.notice_day = None;
             }
         }
         Ok(Some(record))
@@ -382,7 +383,7 @@ impl Daemon {
         match (transition, record.state) {
             (Transition::Destroy, VersionState::Destroyed) => self.tell_destroyed(cell),
             (Transition::Destroy, _) => {
-                let details = json!({"destroyTime": record.destroy_time.map(Time::rfc3339)});
+                let details = json!({"destroyTime": record.fate.destroy_time.map(Time::rfc3339)});
                 self.raise(Name::DestructionScheduled, kind, &cell.name(), by, details);
             }
             (Transition::Restore, _) => self.raise(Name::Restored, kind, &cell.name(), by, json!({})),
@@ -391,7 +392,7 @@ impl Daemon {
     }
 
     pub(super) fn tell_destroyed(&self, cell: &VersionCell) {
-        let time = cell.record().destroy_event_time.map(Time::rfc3339);
+        let time = cell.record().fate.destroy_event_time.map(Time::rfc3339);
         let details = json!({"destroyEventTime": time});
         self.raise(Name::Destroyed, "CryptoKeyVersion", &cell.name(), &Principal::Timer, details);
     }
@@ -466,8 +467,8 @@ fn check_destroyable(name: &str, key: &CryptoKey, force_bound: bool) -> Result<(
 /// than it was due.
 pub(super) fn destroy(record: &mut Version, change: &mut Change, now: Time) {
     record.state = VersionState::Destroyed;
-    record.destroy_event_time = Some(record.destroy_time.map_or(now, |due| due.max(now)));
-    record.destroy_time = None;
+    record.fate.destroy_event_time = Some(record.fate.destroy_time.map_or(now, |due| due.max(now)));
+    record.fate.destroy_time = None;
     record.expire_material_time = None;
     change.remove_material(record.uid);
 }

@@ -290,10 +290,10 @@ fn a_window_replaces_the_keys_duration_within_bounds() {
         assert!(matches!(destroy(bad), Err(Error::InvalidArgument { .. })), "{bad}");
     }
     destroy(7).unwrap();
-    assert_eq!(cell.record().destroy_time, Some(now.plus_millis(7 * DAY)));
+    assert_eq!(cell.record().fate.destroy_time, Some(now.plus_millis(7 * DAY)));
     daemon.transition(&cell, Transition::Restore, now).unwrap();
     daemon.transition(&cell, Transition::Destroy, now).unwrap();
-    assert_eq!(cell.record().destroy_time, Some(now.plus_millis(parse_duration("30d").unwrap())));
+    assert_eq!(cell.record().fate.destroy_time, Some(now.plus_millis(parse_duration("30d").unwrap())));
 }
 
 #[test]
@@ -304,7 +304,7 @@ fn the_last_three_days_are_announced_once_each() {
     let (_, key) = symmetric(&daemon);
     let (now, cell) = (Time::now(), key.version(1).unwrap());
     daemon.transition(&cell, Transition::Destroy, now).unwrap();
-    let due = cell.record().destroy_time.unwrap();
+    let due = cell.record().fate.destroy_time.unwrap();
     let days_before = |days: i64| Time(due.0 - days * DAY as i64);
     assert_eq!(daemon.announce_destructions(days_before(4)).unwrap(), 0);
     assert_eq!(daemon.announce_destructions(days_before(3)).unwrap(), 1);

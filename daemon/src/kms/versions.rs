@@ -20,6 +20,7 @@ use crate::crypto::{self, Key};
 use crate::daemon::Daemon;
 use crate::error::{Error, Result};
 use crate::object::HexUid;
+use crate::seldom::Seldom;
 use crate::store::{Change, Tree};
 use crate::template::{self, Making, Origin};
 use crate::token::Token;
@@ -204,15 +205,8 @@ pub(super) fn next_version(key: &mut CryptoKey, algorithm: Algorithm, now: Time)
         algorithm,
         create_time: now,
         generate_time: None,
-        scheduled_at: None,
-        destroy_time: None,
-        destroy_event_time: None,
-        import_job: None,
-        import_time: None,
-        import_failure_reason: None,
-        material_digest: None,
+        fate: Seldom::default(),
         expire_material_time: None,
-        notice_day: None,
         objects: Vec::new(),
         etag: 1,
     })

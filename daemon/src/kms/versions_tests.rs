@@ -100,7 +100,7 @@ fn every_algorithm_makes_versions_that_pkcs11_can_use() {
         let cell = key.version(1).unwrap();
         let record = cell.record();
         assert_eq!((record.algorithm, record.state), (row.algorithm, VersionState::Enabled));
-        assert!(record.generate_time.is_some() && record.import_time.is_none());
+        assert!(record.generate_time.is_some() && record.fate.import_time.is_none());
 
         let objects = shown(&token, &cell);
         let classes: Vec<_> = objects.iter().map(|object| object.class).collect();
@@ -220,8 +220,8 @@ fn a_version_is_disabled_enabled_scheduled_and_restored() {
     assert_eq!(shown(&token, &cell).len(), 1, "the public object alone is only hidden");
     go(Transition::Destroy).unwrap();
     let record = cell.record();
-    assert_eq!(record.scheduled_at, Some(now));
-    assert_eq!(record.destroy_time, Some(now.plus_millis(30 * 24 * 3600 * 1000)));
+    assert_eq!(record.fate.scheduled_at, Some(now));
+    assert_eq!(record.fate.destroy_time, Some(now.plus_millis(30 * 24 * 3600 * 1000)));
     assert_eq!((state(&cell), token.object_count()), (VersionState::DestroyScheduled, 0));
     assert!(has_material(&daemon, &cell));
     for transition in [Transition::Destroy, Transition::Enable, Transition::Disable] {
@@ -231,7 +231,7 @@ fn a_version_is_disabled_enabled_scheduled_and_restored() {
     go(Transition::Restore).unwrap();
     let record = cell.record();
     assert_eq!(
-        (record.state, record.destroy_time, record.scheduled_at),
+        (record.state, record.fate.destroy_time, record.fate.scheduled_at),
         (VersionState::Disabled, None, None)
     );
     let back = shown(&token, &cell);
@@ -254,7 +254,7 @@ fn a_schedule_that_has_passed_is_carried_out() {
     let other = daemon.create_version(&token, &key, false).unwrap();
     let now = Time::now();
     daemon.transition(&cell, Transition::Destroy, now).unwrap();
-    let due = cell.record().destroy_time.unwrap();
+    let due = cell.record().fate.destroy_time.unwrap();
     assert_eq!(daemon.destroy_due(Time(due.0 - 1)), Ok(0));
     assert!(has_material(&daemon, &cell));
     // Too late, whether or not the timer has run.
@@ -267,8 +267,8 @@ fn a_schedule_that_has_passed_is_carried_out() {
     assert_eq!(again.destroy_due(late), Ok(1));
     assert_eq!(again.destroy_due(late), Ok(0));
     let record = cell.record();
-    assert_eq!((record.state, record.destroy_event_time), (VersionState::Destroyed, Some(late)));
-    assert_eq!(record.destroy_time, None);
+    assert_eq!((record.state, record.fate.destroy_event_time), (VersionState::Destroyed, Some(late)));
+    assert_eq!(record.fate.destroy_time, None);
     assert!(!has_material(&again, &cell) && has_material(&again, &other));
     for transition in [Transition::Destroy, Transition::Enable, Transition::Disable, Transition::Restore] {
         assert!(matches!(again.transition(&cell, transition, late), Err(Error::WrongState { .. })));
@@ -284,7 +284,7 @@ fn destroying_at_once_leaves_no_material() {
     let cell = key(&daemon, &token, "k", Algorithm::HmacSha1).version(1).unwrap();
     let now = Time::now();
     daemon.destroy_now(&cell, now).unwrap();
-    assert_eq!((state(&cell), cell.record().destroy_event_time), (VersionState::Destroyed, Some(now)));
+    assert_eq!((state(&cell), cell.record().fate.destroy_event_time), (VersionState::Destroyed, Some(now)));
     assert!(!has_material(&daemon, &cell));
     assert_eq!(token.object_count(), 0);
     assert!(matches!(daemon.destroy_now(&cell, now), Err(Error::WrongState { .. })));

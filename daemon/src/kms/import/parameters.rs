@@ -137,10 +137,10 @@ impl Daemon {
         let used = self.use_job(token, job, algorithm, true, &mut change)?;
         let mut version: Version = next_version(&mut record, algorithm, now)?;
         version.state = VersionState::Enabled;
-        version.import_job = Some(job_name(token, job));
-        version.import_time = Some(now);
+        version.fate.import_job = Some(job_name(token, job));
+        version.fate.import_time = Some(now);
         version.expire_material_time = expire_material_time;
-        version.material_digest =
+        version.fate.material_digest =
             Some(self.material_digest(&mut change, &key.version_name(1), algorithm, live)?);
         version.objects = self.new_objects(&mut change, &record, &version, live, Origin::Unwrap, now)?;
         change.put_material(version.uid, &live.to_material()?);

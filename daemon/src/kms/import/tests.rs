@@ -76,9 +76,9 @@ impl Fixture {
         let cell = self.import(&key, job, &wrap(job, material), None).unwrap();
         let record = cell.record();
         assert_eq!(record.state, VersionState::ImportFailed);
-        assert!(record.objects.is_empty() && record.material_digest.is_none());
+        assert!(record.objects.is_empty() && record.fate.material_digest.is_none());
         assert_eq!(self.daemon.records.material(&record.uid).unwrap(), None);
-        record.import_failure_reason.unwrap()
+        record.fate.import_failure_reason.unwrap()
     }
 }
 
@@ -177,8 +177,8 @@ fn all_methods_import_all_kinds_of_keys() {
             let cell = fixture.import(&key, &job, &wrap(&job, secret), None).unwrap();
             let record = cell.record();
             assert_eq!((record.state, record.number), (VersionState::Enabled, 1), "{name}");
-            assert_eq!(record.import_job, Some(job_name(&fixture.token, &job)));
-            assert!(record.import_time.is_some() && record.generate_time.is_none());
+            assert_eq!(record.fate.import_job, Some(job_name(&fixture.token, &job)));
+            assert!(record.fate.import_time.is_some() && record.generate_time.is_none());
             assert_eq!(key.record().primary, None, "an import never makes a version primary");
             assert_eq!(*fixture.daemon.records.material(&cell.uid).unwrap().unwrap(), *secret);
             let objects = shown(&fixture.token, &cell);
@@ -226,7 +226,7 @@ fn every_truncation_of_a_blob_is_refused() {
         let result = fixture.import(&key, &job, &blob[..length], None);
         if length >= 384 + 24 && length % 8 == 0 {
             let record = result.unwrap().record();
-            assert_eq!(record.import_failure_reason, Some(FailureReason::UnwrapFailed), "{length}");
+            assert_eq!(record.fate.import_failure_reason, Some(FailureReason::UnwrapFailed), "{length}");
         } else {
             assert!(matches!(result.err().unwrap(), Error::InvalidArgument { .. }), "{length}");
         }
@@ -324,8 +324,9 @@ fn faults_of_the_wrapping_have_one_reason() {
     let fixture = Fixture::new();
     let job = fixture.job(ImportMethod::RsaOaep3072Sha256Aes256);
     let key = fixture.key(Algorithm::Aes256Gcm);
-    let reason =
-        |blob: &[u8]| fixture.import(&key, &job, blob, None).unwrap().record().import_failure_reason.unwrap();
+    let reason = |blob: &[u8]| {
+        fixture.import(&key, &job, blob, None).unwrap().record().fate.import_failure_reason.unwrap()
+    };
     let good = wrap(&job, &[5; 32]);
     for at in [0, 100, 383, 384, 400, good.len() - 1] {
         let mut flipped = good.clone();
@@ -386,7 +387,10 @@ fn only_the_same_material_comes_back_into_a_destroyed_version() {
     // A duration of 0 destroys directly.
     let now = Time::now();
     fixture.daemon.transition(&cell, Transition::Destroy, now).unwrap();
-    assert_eq!((cell.record().state, cell.record().destroy_event_time), (VersionState::Destroyed, Some(now)));
+    assert_eq!(
+        (cell.record().state, cell.record().fate.destroy_event_time),
+        (VersionState::Destroyed, Some(now))
+    );
     assert_eq!(fixture.daemon.records.material(&cell.uid).unwrap(), None);
     assert!(shown(&fixture.token, &cell).is_empty());
     assert!(reimport_eligible(&cell.record(), VersionState::Destroyed));
@@ -403,8 +407,8 @@ fn only_the_same_material_comes_back_into_a_destroyed_version() {
     assert_ne!(reencoded, pkcs8(&pair));
     assert!(Arc::ptr_eq(&again(&wrap(&job, &reencoded)).unwrap(), &cell));
     let after = cell.record();
-    assert_eq!((after.state, after.destroy_event_time), (VersionState::Enabled, None));
-    assert_eq!(after.material_digest, before.material_digest);
+    assert_eq!((after.state, after.fate.destroy_event_time), (VersionState::Enabled, None));
+    assert_eq!(after.fate.material_digest, before.fate.material_digest);
     let unique = |version: &Version| version.objects[0].attributes.bytes(AttributeType::UNIQUE_ID).to_vec();
     assert_eq!(unique(&after), unique(&before));
     assert!(after.objects[0].handle > before.objects[1].handle);
@@ -413,7 +417,7 @@ fn only_the_same_material_comes_back_into_a_destroyed_version() {
 
     // Equal material in another version has another digest.
     let other = fixture.import(&key, &job, &blob, None).unwrap();
-    assert_ne!(other.record().material_digest, after.material_digest);
+    assert_ne!(other.record().fate.material_digest, after.fate.material_digest);
 
     // The digest outlives the daemon.
     fixture.daemon.transition(&cell, Transition::Destroy, now).unwrap();
@@ -472,7 +476,7 @@ fn failed_imports_can_be_repeated_and_generated_versions_cannot() {
     assert!(matches!(error, Error::ImportRefused { reason: "WRONG_LENGTH", .. }));
     let cell = fixture.import(&key, &job, &wrap(&job, &[1; 32]), Some(1)).unwrap();
     let record = cell.record();
-    assert_eq!((record.state, record.import_failure_reason), (VersionState::Enabled, None));
+    assert_eq!((record.state, record.fate.import_failure_reason), (VersionState::Enabled, None));
     assert_eq!(shown(&fixture.token, &cell).len(), 1);
 
     let generated = self::key(&fixture.daemon, &fixture.token, "generated", Algorithm::HmacSha256);

@@ -12,7 +12,7 @@ fn failed_version(
     let mut blob = wrap(job, &[1; 32]);
     blob[5] ^= 1;
     let cell = fixture.import(&key, job, &blob, None).unwrap();
-    assert_eq!(cell.record().import_failure_reason, Some(FailureReason::UnwrapFailed));
+    assert_eq!(cell.record().fate.import_failure_reason, Some(FailureReason::UnwrapFailed));
     (key, cell)
 }
 
