@@ -36,7 +36,7 @@ pub struct Object {
     pub size_when_made: u64,
     attributes: RwLock<Arc<Attributes>>,
     /// Encryptions with a key that has no version to count them, and with its copies.
-    encryptions: Arc<AtomicU64>,
+    encryptions: OnceLock<Arc<AtomicU64>>,
     /// The live key, once it was used.
     key: OnceLock<Arc<LiveKey>>,
 }
@@ -78,7 +78,7 @@ impl Object {
             home,
             size_when_made: attributes.size(),
             attributes: RwLock::new(Arc::new(attributes)),
-            encryptions: Arc::default(),
+            encryptions: OnceLock::new(),
             key: cell,
         })
     }
@@ -150,30 +150,34 @@ impl Object {
         Ok(())
     }
 
+    fn own_encryptions(&self) -> &Arc<AtomicU64> {
+        self.encryptions.get_or_init(Arc::default)
+    }
+
     /// Encryptions with the key, this one included; those of a version count already.
     pub fn count_encryption(&self) -> u64 {
         match self.origin() {
             Some(cell) => cell.usage.encryptions(),
-            None => self.encryptions.fetch_add(1, Ordering::AcqRel) + 1,
+            None => self.own_encryptions().fetch_add(1, Ordering::AcqRel) + 1,
         }
     }
 
     /// Counts encryptions together with the object that it is a copy of.
     pub fn count_with(&mut self, original: &Object) {
-        self.encryptions = original.encryptions.clone();
+        self.encryptions = original.own_encryptions().clone().into();
     }
 
     /// Encryptions with the key so far, and with what is that key too.
     pub fn encryptions(&self) -> u64 {
         self.origin()
-            .map_or_else(|| self.encryptions.load(Ordering::Acquire), |cell| cell.usage.encryptions())
+            .map_or_else(|| self.own_encryptions().load(Ordering::Acquire), |cell| cell.usage.encryptions())
     }
 
     /// Counts encryptions that it never makes.
     pub fn spend_encryptions(&self, daemon: &Daemon, count: u64) {
         match self.origin() {
             Some(cell) => daemon.spend_encryptions(cell, count),
-            None => drop(self.encryptions.fetch_add(count, Ordering::AcqRel)),
+            None => drop(self.own_encryptions().fetch_add(count, Ordering::AcqRel)),
         }
     }
 

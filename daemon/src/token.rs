@@ -180,7 +180,8 @@ struct ObjectIndex {
 /// Handles in rising order; most values have one object.
 enum Handles {
     One(u64),
-    Many(BTreeSet<u64>),
+    #[expect(clippy::box_collection, reason = "there are very many of the other")]
+    Many(Box<BTreeSet<u64>>),
 }
 
 impl ObjectIndex {
@@ -236,7 +237,7 @@ impl ObjectIndex {
 impl Handles {
     fn insert(&mut self, handle: u64) {
         match self {
-            Handles::One(other) => *self = Handles::Many(BTreeSet::from([*other, handle])),
+            Handles::One(other) => *self = Handles::Many(Box::new(BTreeSet::from([*other, handle]))),
             Handles::Many(handles) => {
                 handles.insert(handle);
             }
