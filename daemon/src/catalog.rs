@@ -45,7 +45,8 @@ struct State {
     tokens: BTreeMap<u64, Arc<Token>>,
     rings: BTreeMap<RingName, Arc<Token>>,
     keys: Map<Uid, Arc<KeyCell>>,
-    key_ids: BTreeMap<(Uid, String), Arc<KeyCell>>,
+    /// Keys by ring and id.
+    key_ids: BTreeMap<Uid, BTreeMap<Arc<str>, Arc<KeyCell>>>,
     jobs: BTreeMap<(Uid, String), Arc<ImportJob>>,
     /// Versions that are scheduled for destruction, by uid; and their uids by name and by the handles of their objects.
     scheduled: HashMap<Uid, Scheduled>,
@@ -256,8 +257,7 @@ impl Catalog {
     /// All keys of a ring, by id.
     pub fn keys(&self, ring: &Uid) -> Vec<Arc<KeyCell>> {
         let state = lock::read(&self.state);
-        let from = (*ring, String::new());
-        state.key_ids.range(from..).take_while(|((r, _), _)| r == ring).map(|(_, key)| key.clone()).collect()
+        state.key_ids.get(ring).into_iter().flat_map(BTreeMap::values).cloned().collect()
     }
 
     /// The first key of a ring, by id, of which `is_wanted` is true.
@@ -269,7 +269,7 @@ impl Catalog {
             if let Some(found) = some.iter().find(|key| is_wanted(key)) {
                 return Some(found.clone());
             }
-            after.clone_from(&some.last()?.record().id);
+            after = some.last()?.record().id.to_string();
         }
     }
 
@@ -285,14 +285,14 @@ impl Catalog {
 
     /// A key of a ring, by id.
     pub fn key_by_id(&self, ring: &Uid, id: &str) -> Option<Arc<KeyCell>> {
-        lock::read(&self.state).key_ids.get(&(*ring, id.to_owned())).cloned()
+        lock::read(&self.state).key_ids.get(ring)?.get(id).cloned()
     }
 
     /// Adds a key.
     pub fn insert_key(&self, key: Arc<KeyCell>) {
         let record = key.record();
         let mut state = lock::write(&self.state);
-        state.key_ids.insert((record.ring, record.id.clone()), key.clone());
+        state.key_ids.entry(record.ring).or_default().insert(record.id.clone(), key.clone());
         state.keys.insert(key.uid, key);
     }
 
@@ -326,8 +326,8 @@ impl Catalog {
     /// Up to `limit` keys of a ring, by id, behind this id.
     pub fn keys_after(&self, ring: &Uid, after: &str, limit: usize) -> Vec<Arc<KeyCell>> {
         let state = lock::read(&self.state);
-        let from = (Bound::Excluded((*ring, after.to_owned())), Bound::Unbounded);
-        let range = state.key_ids.range(from).take_while(|((r, _), _)| r == ring);
+        let Some(keys) = state.key_ids.get(ring) else { return Vec::new() };
+        let range = keys.range::<str, _>((Bound::Excluded(after), Bound::Unbounded));
         range.take(limit).map(|(_, key)| key.clone()).collect()
     }
 

@@ -99,11 +99,11 @@ pub fn list(call: &Call<'_>) -> Result<Value> {
         loop {
             let keys = catalog.keys_after(&token.uid, &after, count.min(1000));
             let Some(last) = keys.last() else { break };
-            after = last.record().id.clone();
+            after = last.record().id.to_string();
             let listed = keys
                 .iter()
                 .filter(|key| key.record().care.archived == archived && call.sees_key(&token, key));
-            found.extend(listed.map(|key| (key.record().id.clone(), shown(key))));
+            found.extend(listed.map(|key| (key.record().id.to_string(), shown(key))));
             if found.len() >= count {
                 break;
             }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::algorithm::{Algorithm, ProtectionLevel, Purpose, quoted};
-use super::record::{Care, CryptoKey};
+use super::record::{Care, CryptoKey, Notes};
 use super::rings::new_uid;
 use super::settings::Settings;
 use super::time::Time;
@@ -90,15 +90,14 @@ impl Daemon {
         let mut record = CryptoKey {
             uid: new_uid()?,
             ring: token.uid,
-            id: new.id.clone(),
+            id: new.id.into(),
             purpose: new.purpose,
             protection_level: new.protection_level,
             algorithm,
             primary: None,
             next_version: 1,
             create_time: now,
-            labels: new.labels,
-            description: new.description,
+            notes: Notes { labels: new.labels, description: new.description }.into(),
             import_only: new.import_only,
             destroy_scheduled_millis: new
                 .destroy_scheduled_millis

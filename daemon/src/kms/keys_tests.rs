@@ -90,7 +90,7 @@ fn a_new_key_has_its_first_version_and_survives_a_restart() {
     let again = store.daemon();
     let token = again.catalog.tokens().remove(0);
     let ids: Vec<_> = again.catalog.keys(&token.uid).iter().map(|key| key.record().id.clone()).collect();
-    assert_eq!(ids, ["empty", "k"]);
+    assert_eq!(ids, ["empty", "k"].map(std::sync::Arc::from));
     assert_eq!(token.object_count(), 1);
 }
 

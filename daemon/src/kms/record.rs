@@ -3,6 +3,8 @@
 //!
 //! A new field stands at the end of its record and has its default where it is zero: see `store/schema.rs`.
 
+use std::sync::Arc;
+
 use bincode::{Decode, Encode};
 use claviger_protocol::ObjectClass;
 
@@ -126,7 +128,7 @@ pub struct CryptoKey {
     /// Ring it is on.
     pub ring: Uid,
     /// Its id within the ring, `[a-zA-Z0-9_-]{1,63}`.
-    pub id: String,
+    pub id: Arc<str>,
     /// What all its versions are for.
     pub purpose: Purpose,
     /// Protection level of all its versions.
@@ -139,10 +141,8 @@ pub struct CryptoKey {
     pub next_version: u32,
     /// When it was created.
     pub create_time: Time,
-    /// Labels, by key.
-    pub labels: Vec<(String, String)>,
-    /// What the key is for, at most 8192 bytes.
-    pub description: String,
+    /// What is written on it.
+    pub notes: Seldom<Notes>,
     /// Only imported versions.
     pub import_only: bool,
     /// Milliseconds from destroy to destruction.
@@ -155,6 +155,19 @@ pub struct CryptoKey {
     pub etag: u64,
     /// The service whose key it is, as `uid:N` or `user:NAME`; empty when it is people's.
     pub managed_by: String,
+}
+
+/// What is written on a key.
+#[derive(Debug, Clone, Default, PartialEq, Encode, Decode)]
+pub struct Notes {
+    /// Labels, by key.
+    pub labels: Vec<(String, String)>,
+    /// What the key is for, at most 8192 bytes.
+    pub description: String,
+}
+
+impl Nothing for Notes {
+    const NOTHING: &'static Notes = &Notes { labels: Vec::new(), description: String::new() };
 }
 
 /// What people and services say of a key, and what holds for all its versions.

@@ -125,15 +125,15 @@ impl Daemon {
                 record.algorithm = algorithm;
             }
             if update.clear_labels {
-                record.labels.clear();
+                record.notes.labels.clear();
             }
-            record.labels.retain(|(name, _)| !update.remove_labels.contains(name));
+            record.notes.labels.retain(|(name, _)| !update.remove_labels.contains(name));
             for (name, value) in update.set_labels {
-                set_pair(&mut record.labels, name, value);
+                set_pair(&mut record.notes.labels, name, value);
             }
-            check_labels(&record.labels)?;
+            check_labels(&record.notes.labels)?;
             if let Some(text) = update.description {
-                record.description = checked_text("description", text)?;
+                record.notes.description = checked_text("description", text)?;
             }
             if let Some(text) = update.display_name {
                 record.care.display_name = checked_text("display name", text)?;

@@ -21,7 +21,7 @@ fn a_key_keeps_its_etag_rule() {
     assert_eq!(daemon.update_key(&key, Some(etag + 1), update(), Time::now()), Err(Error::Aborted));
     daemon.update_key(&key, Some(etag), update(), Time::now()).unwrap();
     assert_eq!(daemon.update_key(&key, Some(etag), update(), Time::now()), Err(Error::Aborted));
-    assert_eq!((key.record().description.as_str(), key.record().etag), ("d", etag + 1));
+    assert_eq!((key.record().notes.description.as_str(), key.record().etag), ("d", etag + 1));
 }
 
 #[test]
@@ -37,7 +37,7 @@ fn updates_follow_the_rules_and_do_all_or_nothing() {
         ..KeyUpdate::default()
     };
     assert!(matches!(daemon.update_key(&key, None, bad, now), Err(Error::InvalidArgument { .. })));
-    assert_eq!(key.record().description, "");
+    assert_eq!(key.record().notes.description, "");
     let labels = vec![("team".to_owned(), "a".to_owned()), ("env".to_owned(), "prod".to_owned())];
     let update = KeyUpdate {
         algorithm: Some(Algorithm::Aes128Encryption),
@@ -53,7 +53,7 @@ fn updates_follow_the_rules_and_do_all_or_nothing() {
     daemon.update_key(&key, None, update, now).unwrap();
     let again = store.daemon();
     let cell = again.catalog.key(&key.uid).unwrap();
-    assert_eq!(cell.record().labels, [("env".to_owned(), "prod".to_owned())]);
+    assert_eq!(cell.record().notes.labels, [("env".to_owned(), "prod".to_owned())]);
     assert_eq!(cell.record().care.display_name, "Invoices");
 }
 
