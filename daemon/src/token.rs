@@ -172,26 +172,24 @@ const INDEXED: [AttributeType; 5] = [
 #[derive(Default)]
 struct ObjectIndex {
     by_handle: BTreeMap<u64, Arc<Object>>,
-    by_value: Map<u64, Handles>,
+    /// The object of a value that one has, and the objects of a value that several have. Nearly all values are of the
+    /// first kind, and a token may have hundreds of thousands.
+    with_value: Map<u64, u64>,
+    with_common_value: Map<u64, BTreeSet<u64>>,
     /// Keyed at random, so that nobody can make values that meet.
     hasher: RandomState,
-}
-
-/// Handles in rising order; most values have one object.
-enum Handles {
-    One(u64),
-    #[expect(clippy::box_collection, reason = "there are very many of the other")]
-    Many(Box<BTreeSet<u64>>),
 }
 
 impl ObjectIndex {
     fn insert(&mut self, object: Arc<Object>) {
         for key in self.keys(&object) {
-            match self.by_value.entry(key) {
-                Entry::Vacant(place) => {
-                    place.insert(Handles::One(object.handle));
-                }
-                Entry::Occupied(mut place) => place.get_mut().insert(object.handle),
+            if let Some(handles) = self.with_common_value.get_mut(&key) {
+                handles.insert(object.handle);
+            } else if let Some(other) = self.with_value.insert(key, object.handle)
+                && other != object.handle
+            {
+                self.with_value.remove(&key);
+                self.with_common_value.insert(key, BTreeSet::from([other, object.handle]));
             }
         }
         self.by_handle.insert(object.handle, object);
@@ -200,10 +198,13 @@ impl ObjectIndex {
     fn remove(&mut self, handle: u64) {
         let Some(object) = self.by_handle.remove(&handle) else { return };
         for key in self.keys(&object) {
-            if let Entry::Occupied(mut place) = self.by_value.entry(key)
-                && place.get_mut().remove(handle)
-            {
-                place.remove();
+            if let Entry::Occupied(mut handles) = self.with_common_value.entry(key) {
+                handles.get_mut().remove(&handle);
+                if handles.get().is_empty() {
+                    handles.remove();
+                }
+            } else if self.with_value.get(&key) == Some(&handle) {
+                self.with_value.remove(&key);
             }
         }
     }
@@ -212,14 +213,22 @@ impl ObjectIndex {
         let narrowest = template
             .iter()
             .filter(|attribute| INDEXED.contains(&attribute.r#type))
-            .map(|attribute| self.by_value.get(&self.key(attribute.r#type, &attribute.value)))
-            .min_by_key(|handles| handles.map_or(0, Handles::count));
+            .map(|attribute| self.handles(self.key(attribute.r#type, &attribute.value)))
+            .min_by_key(Handles::count);
         let object = |handle: &u64| self.by_handle.get(handle).cloned();
         match narrowest {
-            Some(None) => Vec::new(),
-            Some(Some(Handles::One(handle))) => object(handle).into_iter().collect(),
-            Some(Some(Handles::Many(handles))) => handles.iter().filter_map(object).collect(),
+            Some(Handles::None) => Vec::new(),
+            Some(Handles::One(handle)) => object(&handle).into_iter().collect(),
+            Some(Handles::Many(handles)) => handles.iter().filter_map(object).collect(),
             None => self.by_handle.values().cloned().collect(),
+        }
+    }
+
+    fn handles(&self, key: u64) -> Handles<'_> {
+        match (self.with_value.get(&key), self.with_common_value.get(&key)) {
+            (Some(handle), _) => Handles::One(*handle),
+            (None, Some(handles)) => Handles::Many(handles),
+            (None, None) => Handles::None,
         }
     }
 
@@ -234,29 +243,17 @@ impl ObjectIndex {
     }
 }
 
-impl Handles {
-    fn insert(&mut self, handle: u64) {
-        match self {
-            Handles::One(other) => *self = Handles::Many(Box::new(BTreeSet::from([*other, handle]))),
-            Handles::Many(handles) => {
-                handles.insert(handle);
-            }
-        }
-    }
+/// Objects that have a value, in rising order of their handles.
+enum Handles<'a> {
+    None,
+    One(u64),
+    Many(&'a BTreeSet<u64>),
+}
 
-    /// True when none is left.
-    fn remove(&mut self, handle: u64) -> bool {
-        match self {
-            Handles::One(other) => *other == handle,
-            Handles::Many(handles) => {
-                handles.remove(&handle);
-                handles.is_empty()
-            }
-        }
-    }
-
+impl Handles<'_> {
     fn count(&self) -> usize {
         match self {
+            Handles::None => 0,
             Handles::One(_) => 1,
             Handles::Many(handles) => handles.len(),
         }

@@ -48,11 +48,14 @@ pub fn large(daemon: &'static Daemon) {
     let status = std::fs::read_to_string(format!("/proc/{}/status", daemon.pid())).unwrap_or_default();
     let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB"));
     let mega = resident.and_then(|kilo| kilo.trim().parse::<f64>().ok()).unwrap_or(0.0) / 1024.0;
-    let app = Application::load(daemon.root());
-    let begin = Instant::now();
-    claviger_conformance::application::initialize(&app.raw, &daemon.pkcs11_socket(), Arguments::Flags(2))
-        .expect("C_Initialize");
-    let initialized = begin.elapsed().as_secs_f64() * 1e3;
+    let initialize = |_| {
+        let app = Application::load(daemon.root());
+        let begin = Instant::now();
+        claviger_conformance::application::initialize(&app.raw, &daemon.pkcs11_socket(), Arguments::Flags(2))
+            .expect("C_Initialize");
+        begin.elapsed().as_secs_f64() * 1e3
+    };
+    let initialized = median((0..7).map(initialize).collect());
     println!("\n| With 100,000 keys | | wanted at most |\n|---|---|---|");
     println!("| daemon ready, s | {ready:.2} | 1.5 |\n| its resident memory, MiB | {mega:.0} | 250 |");
     println!("| C_Initialize, ms | {initialized:.2} | 5 |");
