@@ -62,8 +62,7 @@ impl Raw {
         })
     }
 
-    /// The one-shot function of an operation that gives output.
-    pub fn one_shot(&self, operation: Operation, session: u64, data: &[u8], room: Room) -> Output {
+    fn one_shot_function(&self, operation: Operation) -> Transform {
         let functions = &self.functions;
         let f: Option<Transform> = match operation {
             Operation::Encrypt => functions.C_Encrypt,
@@ -74,9 +73,29 @@ impl Raw {
             Operation::VerifyRecover => functions.C_VerifyRecover,
             Operation::Verify => unreachable!("C_Verify gives no output"),
         };
-        let (data, size) = input(data);
+        f.expect("in the list")
+    }
+
+    /// The one-shot function of an operation that gives output.
+    pub fn one_shot(&self, operation: Operation, session: u64, data: &[u8], room: Room) -> Output {
+        let (f, (data, size)) = (self.one_shot_function(operation), input(data));
         // SAFETY: as in `call!`.
-        output(room, |out, length| unsafe { f.expect("in the list")(session, data, size, out, length) })
+        output(room, |out, length| unsafe { f(session, data, size, out, length) })
+    }
+
+    /// As [`one_shot`](Self::one_shot), into a buffer of the caller's, which costs nothing. Gives the output's length.
+    pub fn one_shot_into(
+        &self,
+        operation: Operation,
+        session: u64,
+        data: &[u8],
+        buffer: &mut [u8],
+    ) -> Result<usize> {
+        let (f, (data, size)) = (self.one_shot_function(operation), input(data));
+        let mut length = buffer.len() as CK_ULONG;
+        // SAFETY: as in `call!`.
+        check(unsafe { f(session, data, size, buffer.as_mut_ptr(), &mut length) })?;
+        Ok(length as usize)
     }
 
     /// As [`one_shot`](Self::one_shot) of `C_Encrypt` and `C_Decrypt`, where the first `length` bytes of the buffer are the
@@ -95,17 +114,36 @@ impl Raw {
         Output { rv, length: room, data: buffer }
     }
 
-    /// `C_EncryptUpdate` or `C_DecryptUpdate`.
-    pub fn update(&self, operation: Operation, session: u64, part: &[u8], room: Room) -> Output {
+    fn update_function(&self, operation: Operation) -> Transform {
         let functions = &self.functions;
         let f: Option<Transform> = match operation {
             Operation::Encrypt => functions.C_EncryptUpdate,
             Operation::Decrypt => functions.C_DecryptUpdate,
             _ => unreachable!("only ciphers give output as they go"),
         };
-        let (part, size) = input(part);
+        f.expect("in the list")
+    }
+
+    /// `C_EncryptUpdate` or `C_DecryptUpdate`.
+    pub fn update(&self, operation: Operation, session: u64, part: &[u8], room: Room) -> Output {
+        let (f, (part, size)) = (self.update_function(operation), input(part));
         // SAFETY: as in `call!`.
-        output(room, |out, length| unsafe { f.expect("in the list")(session, part, size, out, length) })
+        output(room, |out, length| unsafe { f(session, part, size, out, length) })
+    }
+
+    /// As [`update`](Self::update), into a buffer of the caller's.
+    pub fn update_into(
+        &self,
+        operation: Operation,
+        session: u64,
+        part: &[u8],
+        buffer: &mut [u8],
+    ) -> Result<usize> {
+        let (f, (part, size)) = (self.update_function(operation), input(part));
+        let mut length = buffer.len() as CK_ULONG;
+        // SAFETY: as in `call!`.
+        check(unsafe { f(session, part, size, buffer.as_mut_ptr(), &mut length) })?;
+        Ok(length as usize)
     }
 
     /// `C_DigestUpdate`, `C_SignUpdate` or `C_VerifyUpdate`.

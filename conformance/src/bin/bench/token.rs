@@ -13,6 +13,8 @@ use crate::case::{PARTS, Work};
 use crate::{Peer, Prepare};
 
 const RW: u64 = session::RW_SESSION | session::SERIAL_SESSION;
+/// Of AES-GCM, in bytes.
+const GCM_TAG_BYTES: usize = 16;
 /// Where distributions put SoftHSM2.
 const SOFTHSM2: [&str; 3] = [
     "/usr/lib/softhsm/libsofthsm2.so",
@@ -187,23 +189,24 @@ impl Token {
 
     fn sign(&self, session: u64, work: Work, mechanism: &Mechanism, key: u64, data: &[u8]) -> Result<(), Rv> {
         self.raw.start(Operation::Sign, session, Some(mechanism), key)?;
-        let output = self.raw.one_shot(Operation::Sign, session, data, Room::Bytes(512));
-        assert!(output.rv != Rv::OK || !output.data.is_empty(), "{work:?}");
-        if output.rv == Rv::OK { Ok(()) } else { Err(output.rv) }
+        let length = self.raw.one_shot_into(Operation::Sign, session, data, &mut [0; 512])?;
+        assert!(length > 0, "{work:?}");
+        Ok(())
     }
 
-    fn encrypt(&self, session: u64, key: u64, iv: u64, data: &[u8]) -> Result<(), Rv> {
+    fn encrypt(&self, session: u64, key: u64, iv: u64, data: &[u8], buffer: &mut [u8]) -> Result<(), Rv> {
         let iv = [&[0; 4], &iv.to_be_bytes()[..]].concat();
         self.raw.start(Operation::Encrypt, session, Some(&Mechanism::gcm(&iv, b"", 128)), key)?;
-        let output = self.raw.one_shot(Operation::Encrypt, session, data, Room::Bytes(data.len() + 16));
-        if output.rv == Rv::OK { Ok(()) } else { Err(output.rv) }
+        let length = self.raw.one_shot_into(Operation::Encrypt, session, data, buffer)?;
+        assert_eq!(length, data.len() + GCM_TAG_BYTES);
+        Ok(())
     }
 
-    fn encrypt_in_parts(&self, session: u64, key: u64, part: &[u8]) {
+    fn encrypt_in_parts(&self, session: u64, key: u64, part: &[u8], buffer: &mut [u8]) {
         let cbc = Mechanism::bytes(M::AES_CBC, &[7; 16]);
         self.raw.start(Operation::Encrypt, session, Some(&cbc), key).expect("C_EncryptInit");
         for _ in 0..PARTS {
-            self.raw.update(Operation::Encrypt, session, part, Room::Bytes(part.len())).unwrap();
+            self.raw.update_into(Operation::Encrypt, session, part, buffer).expect("C_EncryptUpdate");
         }
         self.raw.finish(Operation::Encrypt, session, Room::Bytes(16)).unwrap();
     }
@@ -270,21 +273,22 @@ impl Peer for Token {
                 }))
             }
             Work::Gcm(_) => {
-                if no_key || self.encrypt(self.session, key, u64::MAX, &data).is_err() {
+                let buffer = vec![0; data.len() + GCM_TAG_BYTES];
+                if no_key || self.encrypt(self.session, key, u64::MAX, &data, &mut buffer.clone()).is_err() {
                     return None;
                 }
                 static IV: AtomicU64 = AtomicU64::new(0);
                 Some(Box::new(move || {
-                    let (session, data) = (self.open(), data.clone());
+                    let (session, data, mut buffer) = (self.open(), data.clone(), buffer.clone());
                     Box::new(move || {
                         let iv = IV.fetch_add(1, Ordering::Relaxed);
-                        self.encrypt(session, key, iv, &data).expect("a ciphertext");
+                        self.encrypt(session, key, iv, &data, &mut buffer).expect("a ciphertext");
                     })
                 }))
             }
             Work::CbcInParts => Some(Box::new(move || {
-                let (session, data) = (self.open(), data.clone());
-                Box::new(move || self.encrypt_in_parts(session, key, &data))
+                let (session, data, mut buffer) = (self.open(), data.clone(), vec![0; data.len()]);
+                Box::new(move || self.encrypt_in_parts(session, key, &data, &mut buffer))
             })),
             Work::Attributes => Some(Box::new(move || {
                 let session = self.open();
