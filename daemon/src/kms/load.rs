@@ -59,9 +59,12 @@ impl Daemon {
         self.records.for_each_made(Tree::Version, b"", show, |shown| match shown {
             Ok(Shown::On(token, objects)) => objects.into_iter().for_each(|object| token.insert(object)),
             Ok(Shown::Orphan(missing)) => orphans.push(missing),
-            Err(error) => result = Err(error),
+            // The first counts.
+            Err(error) if result.is_ok() => result = Err(error),
+            Err(_) => {}
         })?;
         result?;
+        drop(usage);
         debug!("the versions are shown");
         let mut objects = Vec::new();
         self.records.for_each(Tree::Object, |_, object: PlainObject| objects.push(object))?;

@@ -361,3 +361,33 @@ fn use_is_counted_and_kept() {
     let again = store.daemon();
     check(again.catalog.key(&key.uid).unwrap().version(1).unwrap().usage.shown());
 }
+
+#[test]
+fn use_that_could_not_be_written_is_written_later() {
+    use super::super::usage::Use;
+    // More than one commit takes.
+    const VERSIONS: u32 = 600;
+    let store = Store::new();
+    let daemon = store.daemon();
+    let (token, key) = symmetric(&daemon);
+    for _ in 1..VERSIONS {
+        daemon.create_version(&token, &key, false).unwrap();
+    }
+    let versions = key.versions();
+    assert_eq!(versions.len(), VERSIONS as usize);
+    versions.iter().for_each(|version| daemon.note_use(version, Use::Encrypt, 7));
+    let is_full = &store.engine.is_full;
+    is_full.store(true, std::sync::atomic::Ordering::Release);
+    daemon.flush_usage().unwrap_err();
+    // Of the first commit, and of one that was not tried.
+    daemon.note_use(&versions[0], Use::Encrypt, 7);
+    daemon.note_use(&versions[599], Use::Encrypt, 7);
+    daemon.flush_usage().unwrap_err();
+    is_full.store(false, std::sync::atomic::Ordering::Release);
+    daemon.flush_usage().unwrap();
+    let again = store.daemon();
+    let versions = again.catalog.key(&key.uid).unwrap().versions();
+    let counts: Vec<u64> = versions.iter().map(|version| version.usage.encryptions()).collect();
+    assert_eq!((counts[0], counts[599]), (2, 2));
+    assert!(counts[1..599].iter().all(|count| *count == 1), "{counts:?}");
+}

@@ -223,12 +223,22 @@ impl Daemon {
         /// Records of one commit.
         const BATCH: usize = 256;
         let used = std::mem::take(&mut *lock::lock(&self.used));
-        for cells in used.chunks(BATCH) {
+        for (number, cells) in used.chunks(BATCH).enumerate() {
+            let kept: Vec<Kept> = cells.iter().map(|cell| cell.usage.counted().gather(Time::now())).collect();
             let mut change = Change::new();
-            for cell in cells {
-                change.put(Tree::Usage, cell.uid, &cell.usage.counted().gather(Time::now()))?;
+            let put = |(cell, kept): (&Arc<VersionCell>, &Kept)| change.put(Tree::Usage, cell.uid, kept);
+            let encoded = cells.iter().zip(&kept).try_for_each(put);
+            if let Err(error) = encoded.and_then(|()| self.records.commit(change)) {
+                let (gathered, rest) = used[number * BATCH..].split_at(cells.len());
+                let mut next = lock::lock(&self.used);
+                // Each is to be there once: who used a gathered one meanwhile has noted it, and nobody notes the rest,
+                // which counts as noted still.
+                let unnoted =
+                    |cell: &&Arc<VersionCell>| !cell.usage.counted().is_noted.swap(true, Ordering::AcqRel);
+                next.extend(gathered.iter().filter(unnoted).cloned());
+                next.extend_from_slice(rest);
+                return Err(error.into());
             }
-            self.records.commit(change)?;
         }
         Ok(())
     }

@@ -10,7 +10,7 @@ use crate::store::{Keyring, MemoryStore, Records, Sealer};
 
 /// A store in memory that outlives the daemons over it.
 pub(crate) struct Store {
-    engine: Arc<MemoryStore>,
+    pub(crate) engine: Arc<MemoryStore>,
     keyring: Keyring,
 }
 

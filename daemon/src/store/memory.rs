@@ -17,6 +17,9 @@ use super::watch::{Watch, Watchers, events_of};
 pub struct MemoryStore {
     state: Mutex<State>,
     watchers: Watchers,
+    /// It has no space left, for tests.
+    #[cfg(test)]
+    pub(crate) is_full: std::sync::atomic::AtomicBool,
 }
 
 #[derive(Default)]
@@ -57,6 +60,10 @@ impl Store for MemoryStore {
     }
 
     async fn apply(&self, batch: Batch) -> Result<u64> {
+        #[cfg(test)]
+        if self.is_full.load(std::sync::atomic::Ordering::Acquire) {
+            return Err(super::Error::NoSpace { path: std::path::PathBuf::new() });
+        }
         batch.check_form()?;
         let mut state = self.state();
         let present: Vec<_> =
