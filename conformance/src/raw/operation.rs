@@ -91,11 +91,7 @@ impl Raw {
         data: &[u8],
         buffer: &mut [u8],
     ) -> Result<usize> {
-        let (f, (data, size)) = (self.one_shot_function(operation), input(data));
-        let mut length = buffer.len() as CK_ULONG;
-        // SAFETY: as in `call!`.
-        check(unsafe { f(session, data, size, buffer.as_mut_ptr(), &mut length) })?;
-        Ok(length as usize)
+        into(self.one_shot_function(operation), session, data, buffer)
     }
 
     /// As [`one_shot`](Self::one_shot) of `C_Encrypt` and `C_Decrypt`, where the first `length` bytes of the buffer are the
@@ -139,11 +135,7 @@ impl Raw {
         part: &[u8],
         buffer: &mut [u8],
     ) -> Result<usize> {
-        let (f, (part, size)) = (self.update_function(operation), input(part));
-        let mut length = buffer.len() as CK_ULONG;
-        // SAFETY: as in `call!`.
-        check(unsafe { f(session, part, size, buffer.as_mut_ptr(), &mut length) })?;
-        Ok(length as usize)
+        into(self.update_function(operation), session, part, buffer)
     }
 
     /// `C_DigestUpdate`, `C_SignUpdate` or `C_VerifyUpdate`.
@@ -210,4 +202,12 @@ impl Raw {
     pub fn sign_null(&self, session: u64, room: Room) -> Output {
         output(room, |out, length| call!(self.C_Sign(session, null_mut(), 32, out, length)))
     }
+}
+
+/// Calls a function with room for its output in a buffer of the caller's. Gives the output's length.
+fn into(f: Transform, session: u64, data: &[u8], buffer: &mut [u8]) -> Result<usize> {
+    let ((data, size), mut length) = (input(data), buffer.len() as CK_ULONG);
+    // SAFETY: as in `call!`.
+    check(unsafe { f(session, data, size, buffer.as_mut_ptr(), &mut length) })?;
+    Ok(length as usize)
 }

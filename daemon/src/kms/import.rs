@@ -277,7 +277,7 @@ impl Daemon {
         version.fate.import_job = Some(job_name(token, job));
         match material {
             Ok(live) => {
-                let name = format!("{}/cryptoKeyVersions/{}", key.name, version.number);
+                let name = key.version_name(version.number);
                 version.state = VersionState::Enabled;
                 version.fate.import_time = Some(now);
                 version.fate.material_digest =

@@ -586,9 +586,10 @@ fn in_lots<I: Send, O: Send>(
     work: impl Fn(I) -> O + Sync,
     mut each: impl FnMut(O) -> Result<()>,
 ) -> Result<()> {
+    let threads =
+        thread::available_parallelism().map_or(1, usize::from).min(8).min(items.len().div_ceil(LOT));
     let lots = Mutex::new((0.., items.into_iter()));
     let (send, receive) = mpsc::sync_channel(LOTS_AHEAD);
-    let threads = thread::available_parallelism().map_or(1, usize::from).min(8);
     thread::scope(|scope| {
         for send in vec![send; threads] {
             let (lots, work) = (&lots, &work);
